@@ -1,0 +1,169 @@
+package gnss
+
+import "time"
+
+// Options configures a Decoder. Now and Fix must be set.
+type Options struct {
+	// Now reads a monotonic clock of any origin.
+	Now func() time.Duration
+	// Floor is a trusted lower bound of UTC. Nil, or a zero time: none is
+	// known, and neither a week rollover nor a far future is seen.
+	Floor func() time.Time
+	// Fix receives the fixes in order, from within Write, Flush and Reset.
+	Fix func(Fix)
+}
+
+// Stats counts what a Decoder saw.
+type Stats struct {
+	Sentences   int64 // with a checksum that holds
+	BadChecksum int64 // with one that does not, or is not two hexadecimal digits
+	Unchecked   int64 // ended without a checksum: never make a fix
+	TooLong     int64 // without an end in 256 bytes
+	Broken      int64 // begun, then cut off by `$` or a byte that no sentence holds
+	Ignored     int64 // of Sentences: another talker or formatter
+	Frames      int64 // UBX frames that were skipped
+	Fixes       int64 // epochs that yielded a fix
+	NoFix       int64 // epochs that yielded none
+}
+
+// A Decoder reads a receiver's stream. It is for one goroutine.
+type Decoder struct {
+	o        Options
+	made     time.Duration
+	in       framer
+	epoch    epoch
+	sinceRMC int     // epochs without an RMC since the last that had one
+	dated    instant // the last date and time said by RMC or ZDA
+	times    watch
+	places   watch
+	stats    Stats
+}
+
+// rmcMemory is how many epochs in a row may lack an RMC before GGA and GNS
+// decide: longer than any line noise.
+const rmcMemory = 10
+
+// NewDecoder returns a decoder; the zero of Fix.Mono is now.
+func NewDecoder(o Options) *Decoder {
+	return &Decoder{
+		o:        o,
+		made:     o.Now(),
+		epoch:    epoch{time: timeOfDay{key: noTime}},
+		sinceRMC: rmcMemory,
+		times:    watch{check: checkTime},
+		places:   watch{check: checkPlace},
+	}
+}
+
+// Write takes the next bytes of the stream, cut anywhere. It never fails and
+// does not allocate. Fixes come out as soon as the next epoch begins.
+func (d *Decoder) Write(p []byte) (int, error) {
+	n := len(p)
+	for len(p) > 0 {
+		p = p[d.in.fill(p):]
+		d.drain(false)
+	}
+	return n, nil
+}
+
+// Flush yields the fix of the epoch in hand without waiting for the next epoch:
+// call it when the line falls silent. Later sentences of that epoch make no
+// second fix. An epoch that still waits for its RMC goes on waiting.
+func (d *Decoder) Flush() {
+	d.drain(true)
+	d.settle(false)
+}
+
+// Reset is Flush for a line that was cut: it also ends the epoch and forgets a
+// sentence received in part, so that the head of one sentence is never joined
+// to the tail of another, which an eight-bit checksum would let pass in one of
+// 256 cases.
+func (d *Decoder) Reset() {
+	d.drain(true)
+	d.settle(true)
+	d.epoch = epoch{time: timeOfDay{key: noTime}}
+	d.in.reset()
+}
+
+// Stats returns the counters so far.
+func (d *Decoder) Stats() Stats { return d.stats }
+
+func (d *Decoder) now() time.Duration { return d.o.Now() - d.made }
+
+func (d *Decoder) drain(idle bool) {
+	for {
+		t, b := d.in.next(idle)
+		switch t {
+		case tokenMore:
+			return
+		case tokenSentence:
+			d.check(b)
+		case tokenUnchecked:
+			d.stats.Unchecked++
+		case tokenBadEnd:
+			d.stats.BadChecksum++
+		case tokenTooLong:
+			d.stats.TooLong++
+		case tokenFrame:
+			d.stats.Frames++
+		case tokenBroken:
+			if len(b) > 1 { // not the first of `$$`
+				d.stats.Broken++
+			}
+		}
+	}
+}
+
+func (d *Decoder) check(s []byte) {
+	body, ok := verify(s)
+	if !ok {
+		d.stats.BadChecksum++
+		return
+	}
+	d.stats.Sentences++
+	if !d.sentence(body) {
+		d.stats.Ignored++
+	}
+}
+
+// enter returns the epoch that a timed sentence belongs to, ending the epoch
+// before if it begins one.
+func (d *Decoder) enter(format, from int, t timeOfDay) *epoch {
+	bit := uint32(1) << (format*talkers + from)
+	e := &d.epoch
+	if !e.takes(bit, t.key) {
+		before := e.time.key
+		d.settle(true)
+		*e = newEpoch(d.now())
+		e.repeat = before != noTime && t.key == before
+	}
+	e.seen |= bit
+	e.bad = e.bad || t.bad
+	if e.time.key == noTime {
+		e.time = t
+	}
+	return e
+}
+
+// settle yields the fix of the epoch, or decides that it has none. An epoch that
+// is not over may still get what it lacks.
+func (d *Decoder) settle(over bool) {
+	e := &d.epoch
+	if !e.open || e.done {
+		return
+	}
+	at, ok := e.place(d.sinceRMC < rmcMemory)
+	e.done = ok || over
+	switch {
+	case ok:
+		f := e.fix(at)
+		d.judge(e, &f)
+		d.stats.Fixes++
+		d.o.Fix(f)
+	case over:
+		d.stats.NoFix++
+	}
+	if over && e.status == 0 {
+		d.sinceRMC = min(d.sinceRMC+1, rmcMemory)
+	}
+}

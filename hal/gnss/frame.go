@@ -1,0 +1,166 @@
+package gnss
+
+import "bytes"
+
+const (
+	// maxSentence bounds a sentence, bytes from `$` to its end. The standard
+	// allows 82; 132 was seen.
+	maxSentence = 256
+	// maxPayload bounds a UBX frame that is skipped whole. The longest ones
+	// (raw measurements of a hundred signals) have about 3 KiB.
+	maxPayload = 4096
+	// frameOverhead is what a UBX frame has around its payload: two bytes of
+	// sync, class, id, two of length, two of checksum.
+	frameOverhead = 8
+	ubxSync1      = 0xB5
+	ubxSync2      = 0x62
+)
+
+// A token is one thing that the framer found in the stream.
+type token int
+
+const (
+	tokenMore      token = iota // nothing more until other bytes come
+	tokenSentence               // a sentence that ends in `*hh`, not yet verified
+	tokenUnchecked              // a sentence that ended without a checksum
+	tokenBadEnd                 // a sentence with `*` but no two digits after it
+	tokenTooLong                // a sentence that does not end within the bound
+	tokenBroken                 // a sentence cut off by `$` or by a byte that none holds
+	tokenFrame                  // a UBX frame whose checksum holds
+)
+
+// A framer finds sentences in a stream that also holds binary.
+//
+// A sentence begins at any `$`, so that whatever precedes it costs nothing. It
+// ends right behind its checksum and does not need a line end. A UBX frame is
+// skipped whole, and with it any `$` inside, but only once its checksum holds;
+// until then its bytes are kept, and if it does not hold they are searched for
+// sentences. So binary can neither fake a sentence nor swallow one.
+type framer struct {
+	buf        [2 * (maxPayload + frameOverhead)]byte
+	start, end int // bounds of what has not been consumed
+	seen       int // bytes of the sentence at start that were looked at already
+}
+
+// fill takes bytes from p and says how many. There is always room, since next
+// leaves less than half of buf.
+func (f *framer) fill(p []byte) int {
+	if f.start > 0 {
+		f.end = copy(f.buf[:], f.buf[f.start:f.end])
+		f.start = 0
+	}
+	n := copy(f.buf[f.end:], p)
+	f.end += n
+	return n
+}
+
+// next returns the next token and its bytes, valid until fill. When idle, what
+// could still become a UBX frame is taken for none, so that a false sync does
+// not hold back the sentences behind it.
+func (f *framer) next(idle bool) (token, []byte) {
+	for f.start < f.end {
+		b := f.buf[f.start:f.end]
+		switch b[0] {
+		case '$':
+			t, n := f.sentence(b)
+			if t == tokenMore {
+				return t, nil
+			}
+			f.start, f.seen = f.start+n, 0
+			return t, b[:n]
+		case ubxSync1:
+			n, more := frame(b)
+			if n > 0 {
+				f.start += n
+				return tokenFrame, b[:n]
+			}
+			if more && !idle {
+				return tokenMore, nil
+			}
+			f.start++
+		default:
+			f.start++
+		}
+	}
+	return tokenMore, nil
+}
+
+// sentence looks for the end of the sentence that begins b and returns its
+// length.
+func (f *framer) sentence(b []byte) (token, int) {
+	for i := max(f.seen, 1); i < len(b); i++ {
+		switch c := b[i]; {
+		case c == '\r' || c == '\n':
+			if bytes.IndexByte(b[:i], '*') >= 0 {
+				return tokenBadEnd, i
+			}
+			return tokenUnchecked, i
+		case c == '$' || c < ' ' || c > '~':
+			return tokenBroken, i
+		case i > 2 && b[i-2] == '*':
+			return tokenSentence, i + 1
+		case i == maxSentence:
+			return tokenTooLong, i
+		}
+	}
+	f.seen = len(b)
+	return tokenMore, 0
+}
+
+// reset forgets what was received in part.
+func (f *framer) reset() { f.start, f.end, f.seen = 0, 0, 0 }
+
+// frame returns the length of the UBX frame that begins b: sync, class, id,
+// payload length (little endian), payload, and the 8-bit Fletcher checksum of
+// class to payload. It is 0 if there is none, or if more bytes are needed to
+// tell.
+func frame(b []byte) (n int, more bool) {
+	if len(b) >= 2 && b[1] != ubxSync2 {
+		return 0, false
+	}
+	if len(b) < 6 {
+		return 0, true
+	}
+	size := int(b[4]) | int(b[5])<<8
+	n = size + frameOverhead
+	switch {
+	case size > maxPayload:
+		return 0, false
+	case len(b) < n:
+		return 0, true
+	}
+	var x, y byte
+	for _, c := range b[2 : n-2] {
+		x += c
+		y += x
+	}
+	if x != b[n-2] || y != b[n-1] {
+		return 0, false
+	}
+	return n, false
+}
+
+// verify returns what stands between `$` and `*` if the checksum that follows
+// holds. s ends in `*hh`.
+func verify(s []byte) (body []byte, ok bool) {
+	body = s[1 : len(s)-3]
+	var sum byte
+	for _, c := range body {
+		sum ^= c
+	}
+	hi, ok1 := hexDigit(s[len(s)-2])
+	lo, ok2 := hexDigit(s[len(s)-1])
+	return body, ok1 && ok2 && sum == hi<<4|lo
+}
+
+func hexDigit(c byte) (byte, bool) {
+	switch {
+	case '0' <= c && c <= '9':
+		return c - '0', true
+	case 'A' <= c && c <= 'F':
+		return c - 'A' + 10, true
+	case 'a' <= c && c <= 'f':
+		return c - 'a' + 10, true
+	}
+	return 0, false
+}

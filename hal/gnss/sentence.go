@@ -1,0 +1,248 @@
+package gnss
+
+import (
+	"math"
+	"time"
+)
+
+const (
+	knot      = 1852.0 / 3600 // m/s
+	kilometre = 1 / 3.6       // of km/h, m/s
+)
+
+// The formatters whose sentences have a time and make epochs.
+const (
+	formatRMC = iota
+	formatGGA
+	formatGNS
+)
+
+// talkers is how many there are; talkerGN is the one that speaks for several
+// constellations.
+const (
+	talkers  = 9
+	talkerGN = 1
+)
+
+// talker numbers the talkers that are read.
+func talker(b []byte) (int, bool) {
+	switch string(b) {
+	case "GP":
+		return 0, true
+	case "GN":
+		return talkerGN, true
+	case "GL":
+		return 2, true
+	case "GA":
+		return 3, true
+	case "GB":
+		return 4, true
+	case "BD":
+		return 5, true
+	case "GQ":
+		return 6, true
+	case "QZ":
+		return 7, true
+	case "GI":
+		return 8, true
+	}
+	return 0, false
+}
+
+// sentence reads a sentence whose checksum holds; false if it is of no concern.
+func (d *Decoder) sentence(body []byte) bool {
+	var f fields
+	f.split(body)
+	if len(f.f[0]) != 5 {
+		return false
+	}
+	from, ok := talker(f.f[0][:2])
+	if !ok {
+		return false
+	}
+	switch string(f.f[0][2:]) {
+	case "RMC":
+		d.rmc(from, &f)
+	case "GGA":
+		d.gga(from, &f)
+	case "GNS":
+		d.gns(from, &f)
+	case "GSA":
+		d.gsa(from, &f)
+	case "VTG":
+		d.vtg(&f)
+	case "ZDA":
+		d.zda(&f)
+	default:
+		return false
+	}
+	return true
+}
+
+func (d *Decoder) rmc(from int, f *fields) {
+	d.sinceRMC = 0
+	e := d.enter(formatRMC, from, clockTime(f.f[1]))
+	if f.letter(2) != 'A' {
+		if e.status == 0 {
+			e.status = 'V'
+		}
+		return
+	}
+	if e.status == 'A' {
+		return // another talker was first
+	}
+	e.status = 'A'
+	e.rmc.position = f.position(3)
+	e.rmc.motion = motion{
+		speed:  knot * within(number(f.f[7]), 0, 1e5),
+		course: heading(f.f[8]),
+	}
+	day, ok := shortDate(f.f[9])
+	if ok {
+		e.date = day
+		d.anchor(day, e.time)
+	}
+	e.bad = e.bad || !ok && len(f.f[9]) > 0
+	mode := f.letter(12)
+	if direction := f.letter(11); f.n == 12 && direction != 'E' && direction != 'W' {
+		mode = direction
+	}
+	e.rmc.quality = modeQuality(mode)
+}
+
+func (d *Decoder) gga(from int, f *fields) {
+	e := d.enter(formatGGA, from, clockTime(f.f[1]))
+	if e.gga.quality > 0 {
+		return // another talker was first
+	}
+	e.gga = report{
+		position:   f.position(2),
+		motion:     noMotion,
+		quality:    -1,
+		satellites: count(f.f[7]),
+		hdop:       precision(f.f[8]),
+		altitude:   number(f.f[9]),
+	}
+	if c := f.letter(6); '0' <= c && c <= '8' {
+		e.gga.quality = int(c - '0')
+	}
+}
+
+func (d *Decoder) gns(from int, f *fields) {
+	e := d.enter(formatGNS, from, clockTime(f.f[1]))
+	if e.gns.quality > 0 {
+		return // talker GN, then one each for the constellations, without a position
+	}
+	e.gns = report{
+		position:   f.position(2),
+		motion:     noMotion,
+		quality:    -1,
+		satellites: count(f.f[7]),
+		hdop:       precision(f.f[8]),
+		altitude:   number(f.f[9]),
+	}
+	for _, c := range f.f[6] {
+		e.gns.quality = better(e.gns.quality, modeQuality(c))
+	}
+}
+
+func (d *Decoder) gsa(from int, f *fields) {
+	e := &d.epoch
+	if v := precision(f.f[16]); !math.IsNaN(v) {
+		e.gsa.hdop = v
+	}
+	used := 0
+	for _, satellite := range f.f[3:15] {
+		if len(satellite) > 0 {
+			used++
+		}
+	}
+	sum := &e.gsa.apart
+	if from == talkerGN {
+		sum = &e.gsa.joint
+	}
+	*sum = max(*sum, 0) + used
+}
+
+func (d *Decoder) vtg(f *fields) {
+	if f.letter(2) == 'T' {
+		d.epoch.vtg.course = heading(f.f[1])
+	}
+	switch {
+	case f.letter(6) == 'N' && len(f.f[5]) > 0:
+		d.epoch.vtg.speed = knot * within(number(f.f[5]), 0, 1e5)
+	case f.letter(8) == 'K':
+		d.epoch.vtg.speed = kilometre * within(number(f.f[7]), 0, 1e5)
+	}
+}
+
+func (d *Decoder) zda(f *fields) {
+	day, ok1 := digits(f.f[2])
+	month, ok2 := digits(f.f[3])
+	year, ok3 := digits(f.f[4])
+	if !ok1 || !ok2 || !ok3 || len(f.f[4]) != 4 {
+		return
+	}
+	if midnight, ok := date(year, month, day); ok {
+		d.anchor(midnight, clockTime(f.f[1]))
+	}
+}
+
+// heading reads a course in degrees; 360 is 0.
+func heading(b []byte) float64 {
+	v := number(b)
+	if v == 360 {
+		return 0
+	}
+	return within(v, 0, 360)
+}
+
+// precision reads a dilution of precision, which is never 0.
+func precision(b []byte) float64 { return within(number(b), 1e-6, 1000) }
+
+// modeQuality is the GGA quality of a mode letter of RMC or GNS, -1 if it is
+// none.
+func modeQuality(mode byte) int {
+	switch mode {
+	case 'N':
+		return 0
+	case 'A':
+		return 1
+	case 'D':
+		return 2
+	case 'P':
+		return 3
+	case 'R':
+		return 4
+	case 'F':
+		return 5
+	case 'E':
+		return 6
+	case 'M':
+		return 7
+	case 'S':
+		return 8
+	}
+	return -1
+}
+
+// better is the higher quality of two constellations of which either may have
+// none. Estimated, manual and simulated positions have high numbers; one
+// satellite system that is really received outweighs them.
+func better(a, b int) int {
+	received := func(q int) bool { return 1 <= q && q <= 5 }
+	switch {
+	case received(a) && !received(b):
+		return a
+	case received(b) && !received(a):
+		return b
+	}
+	return max(a, b)
+}
+
+// anchor remembers the receiver's date, for epochs whose sentences have none.
+func (d *Decoder) anchor(midnight time.Time, t timeOfDay) {
+	if t.ok {
+		d.dated = instant{utc: midnight.Add(t.since), mono: d.now()}
+	}
+}
