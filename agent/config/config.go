@@ -1,0 +1,305 @@
+// Package config reads the agent's configuration file. Each fault is reported
+// with its line and a caret; nothing starts on a faulty file.
+//
+// The commented example in agent.example.toml names every key. The tables
+// [[stream]], [spool] and [collector] are shaped so that signed policy can take
+// their place whole.
+//
+// Side: red.
+package config
+
+import (
+	_ "embed"
+	"errors"
+	"net"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"time"
+
+	"roadseal/agent/config/strict"
+	"roadseal/agent/policy"
+	"roadseal/agent/wire"
+	"roadseal/crypto/envelope"
+	"roadseal/hal/camera"
+	"roadseal/hal/red"
+)
+
+// Example is a complete, commented configuration.
+//
+//go:embed agent.example.toml
+var Example string
+
+// Config is a whole configuration file. Paths in it are absolute: relative
+// ones are taken from the folder of the file.
+type Config struct {
+	Device    Device     `toml:"device"`
+	Vehicle   Vehicle    `toml:"vehicle"`
+	GNSS      *GNSS      `toml:"gnss"`
+	Cameras   []Camera   `toml:"camera"`
+	Streams   policy.Set `toml:"stream"`
+	Spool     Spool      `toml:"spool"`
+	Broker    Broker     `toml:"broker"`
+	Collector Collector  `toml:"collector"`
+	Bench     Bench      `toml:"bench"`
+}
+
+// Device is [device]: who the unit is and where it keeps what must survive.
+type Device struct {
+	Certificate string `toml:"certificate"` // PEM; its common name is the device id
+	Key         string `toml:"key"`         // PEM
+	State       string `toml:"state"`       // directory on durable storage; holds the spool
+	Run         string `toml:"run"`         // directory for status and lock, best a tmpfs
+}
+
+// Vehicle is [vehicle].
+type Vehicle struct {
+	Number   red.Text        `toml:"number"`   // label sealed into every record; only readers see it
+	Ignition string          `toml:"ignition"` // "", "file:PATH" or "speed"
+	HoldUp   strict.Duration `toml:"holdup"`   // how long power lasts after SIGPWR
+}
+
+// GNSS is [gnss]: the receiver's serial port.
+type GNSS struct {
+	Port string `toml:"port"`
+	Baud int    `toml:"baud"`
+}
+
+// Camera is one [[camera]]: a recorder's folder.
+type Camera struct {
+	Name      string            `toml:"name"`
+	Path      string            `toml:"path"`
+	Preset    string            `toml:"preset"`
+	Pattern   string            `toml:"pattern"`
+	Time      string            `toml:"time"`
+	Kinds     map[string]string `toml:"kinds"`
+	Channels  map[string]string `toml:"channels"`
+	Owner     string            `toml:"owner"`
+	AfterSeal string            `toml:"after_seal"`
+	Rescan    strict.Duration   `toml:"rescan"`
+
+	Names camera.Pattern `toml:"-"` // from Preset or Pattern
+}
+
+// Values of Camera.AfterSeal.
+const (
+	Keep   = "keep"
+	Remove = "remove"
+)
+
+// Spool is [spool]: how much flash the sealed objects may take.
+type Spool struct {
+	MaxBytes strict.Bytes `toml:"max_bytes"`
+	KeepFree strict.Bytes `toml:"keep_free"`
+}
+
+// Broker is [broker].
+type Broker struct {
+	Address    string `toml:"address"`
+	ServerName string `toml:"server_name"`
+	CA         string `toml:"ca"`
+	Profile    string `toml:"profile"`
+}
+
+// Profiles of brokers, with the blocks that one message carries.
+var Profiles = map[string]int{"mosquitto": 2}
+
+// Collector is [collector]: whose receipts count.
+type Collector struct {
+	ReceiptKeys []wire.PublicKey `toml:"receipt_keys"`
+	Stanzas     int              `toml:"stanzas"`
+}
+
+// Bench is [bench].
+type Bench struct {
+	Enabled bool `toml:"enabled"`
+}
+
+// Load reads and checks a file. The error holds every fault found, each an
+// *strict.Error.
+func Load(path string) (*Config, error) {
+	var c Config
+	doc, err := strict.Load(path, &c, "number")
+	if err != nil {
+		return nil, err
+	}
+	return c.complete(path, doc)
+}
+
+// Parse is Load for bytes already in memory; name stands for the file.
+func Parse(name string, data []byte) (*Config, error) {
+	var c Config
+	doc, err := strict.Decode(name, data, &c, "number")
+	if err != nil {
+		return nil, err
+	}
+	return c.complete(name, doc)
+}
+
+var cameraName = regexp.MustCompile(`^[a-z0-9-]{1,16}$`)
+
+// A checker gathers the faults of one file.
+type checker struct {
+	doc  *strict.Document
+	base string // folder that relative paths start from
+	errs []error
+}
+
+func (k *checker) fail(path []any, format string, args ...any) {
+	k.errs = append(k.errs, k.doc.Errorf(path, format, args...))
+}
+
+// path makes *p absolute, after the default def; an empty one is a fault.
+func (k *checker) path(p *string, def string, at ...any) {
+	if *p == "" {
+		*p = def
+	}
+	switch {
+	case *p == "":
+		k.fail(at, "expected %v = \"PATH\"", at[len(at)-1])
+	case !filepath.IsAbs(*p):
+		*p = filepath.Join(k.base, *p)
+	}
+}
+
+func (c *Config) complete(path string, doc *strict.Document) (*Config, error) {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return nil, err
+	}
+	k := &checker{doc: doc, base: filepath.Dir(abs)}
+	if c.Collector.Stanzas == 0 {
+		c.Collector.Stanzas = envelope.DefaultSlots
+	}
+	c.device(k)
+	c.gnss(k)
+	c.broker(k)
+	for i := range c.Cameras {
+		c.camera(k, i)
+	}
+	c.Streams.Complete(c.Collector.Stanzas, func(i int, key, format string, args ...any) {
+		k.fail([]any{"stream", i, key}, format, args...)
+	})
+	c.sources(k)
+	if len(k.errs) > 0 {
+		return nil, errors.Join(k.errs...)
+	}
+	return c, nil
+}
+
+func (c *Config) device(k *checker) {
+	k.path(&c.Device.Certificate, "", "device", "certificate")
+	k.path(&c.Device.Key, "", "device", "key")
+	k.path(&c.Device.State, "/var/lib/roadseal", "device", "state")
+	k.path(&c.Device.Run, "/run/roadseal", "device", "run")
+	if c.Vehicle.HoldUp.Duration == 0 {
+		c.Vehicle.HoldUp.Duration = 3 * time.Second
+	}
+	if c.Spool.MaxBytes == 0 {
+		c.Spool.MaxBytes = 8 << 30
+	}
+	if c.Spool.MaxBytes < 1<<20 {
+		k.fail([]any{"spool", "max_bytes"}, "expected at least 1MiB")
+	}
+}
+
+// bauds are the rates at which GNSS receivers talk.
+var bauds = []int{4800, 9600, 19200, 38400, 57600, 115200, 230400, 460800, 921600}
+
+func (c *Config) gnss(k *checker) {
+	if c.GNSS == nil {
+		return
+	}
+	k.path(&c.GNSS.Port, "", "gnss", "port")
+	if c.GNSS.Baud == 0 {
+		c.GNSS.Baud = 9600
+	}
+	if !slices.Contains(bauds, c.GNSS.Baud) {
+		k.fail([]any{"gnss", "baud"}, "expected one of %v", bauds)
+	}
+}
+
+func (c *Config) broker(k *checker) {
+	k.path(&c.Broker.CA, "", "broker", "ca")
+	host, _, err := net.SplitHostPort(c.Broker.Address)
+	if err != nil || host == "" {
+		k.fail([]any{"broker", "address"}, "expected address = \"HOST:PORT\", as in \"10.1.2.3:8883\"")
+	}
+	if c.Broker.ServerName == "" {
+		c.Broker.ServerName = host
+	}
+	if c.Broker.Profile == "" {
+		c.Broker.Profile = "mosquitto"
+	}
+	if Profiles[c.Broker.Profile] == 0 {
+		k.fail([]any{"broker", "profile"}, "expected profile = \"mosquitto\"")
+	}
+	if len(c.Collector.ReceiptKeys) == 0 {
+		k.fail([]any{"collector", "receipt_keys"}, "expected receipt_keys = [\"ed25519:…\"]; roadseal-collector keygen prints the line")
+	}
+	if s := c.Collector.Stanzas; s < 1 || s > 16 {
+		k.fail([]any{"collector", "stanzas"}, "expected 1 to 16, the same number in the whole fleet")
+	}
+}
+
+func (c *Config) camera(k *checker, i int) {
+	cam := &c.Cameras[i]
+	at := func(key string) []any { return []any{"camera", i, key} }
+	k.path(&cam.Path, "", at("path")...)
+	if !cameraName.MatchString(cam.Name) {
+		k.fail(at("name"), "expected a camera name of 1 to 16 characters a-z, 0-9, '-'; it appears in logs")
+	}
+	if slices.ContainsFunc(c.Cameras[:i], func(o Camera) bool { return o.Name == cam.Name }) {
+		k.fail(at("name"), "camera %q is already defined", cam.Name)
+	}
+	if slices.ContainsFunc(c.Cameras[:i], func(o Camera) bool { return o.Path == cam.Path }) {
+		k.fail(at("path"), "another camera reads this folder already")
+	}
+	if cam.AfterSeal == "" {
+		cam.AfterSeal = Keep
+	}
+	if cam.AfterSeal != Keep && cam.AfterSeal != Remove {
+		k.fail(at("after_seal"), "expected %q or %q", Keep, Remove)
+	}
+	if cam.Rescan.Duration == 0 {
+		cam.Rescan.Duration = 30 * time.Second
+	}
+	c.names(k, cam, at)
+}
+
+// names settles how the files of a recorder are called.
+func (c *Config) names(k *checker, cam *Camera, at func(string) []any) {
+	var err error
+	switch {
+	case (cam.Preset == "") == (cam.Pattern == ""):
+		k.fail(at("preset"), "expected either preset = one of %q or a pattern of your own", camera.Presets())
+	case cam.Preset != "":
+		if cam.Names, err = camera.Preset(cam.Preset); err != nil {
+			k.fail(at("preset"), "%v", err)
+		}
+	default:
+		if cam.Names, err = camera.NewPattern(cam.Pattern, cam.Time, cam.Kinds, cam.Channels); err != nil {
+			k.fail(at("pattern"), "%v", err)
+		}
+	}
+}
+
+// sources checks that what the unit has and what the streams take agree.
+func (c *Config) sources(k *checker) {
+	if c.GNSS == nil && len(c.Cameras) == 0 {
+		k.fail([]any{"gnss"}, "nothing to record: expected [gnss] or at least one [[camera]]")
+	}
+	for i, st := range c.Streams {
+		for _, src := range st.From {
+			if src == policy.GNSS && c.GNSS == nil {
+				k.fail([]any{"stream", i, "from"}, "stream %q takes \"gnss\", but there is no [gnss]", st.Name)
+			}
+			if src != policy.GNSS && len(c.Cameras) == 0 {
+				k.fail([]any{"stream", i, "from"}, "stream %q takes %q, but there is no [[camera]]", st.Name, src)
+			}
+		}
+	}
+	if _, ok := c.Streams.For(policy.GNSS); c.GNSS != nil && !ok {
+		k.fail([]any{"gnss"}, "no stream takes \"gnss\": add it to the from of a [[stream]]")
+	}
+}

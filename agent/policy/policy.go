@@ -1,0 +1,157 @@
+// Package policy says what is done with what the vehicle records: which source
+// goes into which stream, who may read it, how long it is kept and when it is
+// uploaded. Today the configuration holds it as [[stream]]; its shape is that
+// of a signed document that can take the place of those tables whole.
+//
+// Side: any.
+package policy
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"roadseal/agent/config/strict"
+	"roadseal/crypto/recipient"
+)
+
+// Sources that a stream can take.
+const (
+	GNSS         = "gnss"
+	cameraPrefix = "camera:"
+)
+
+// Kinds of camera segments, in the words of the recorders.
+var Kinds = []string{"normal", "event", "parking", "manual", "lapse"}
+
+// Camera is the source name of segments of one kind.
+func Camera(kind string) string { return cameraPrefix + kind }
+
+// Values of Stream.Upload.
+const (
+	Always = "always" // as soon as a link is up
+	Hold   = "hold"   // kept in the spool, never sent
+)
+
+// MaxClass is the highest retention class; class 1 is kept longest.
+const MaxClass = 4
+
+// A Stream is one kind of sealed object.
+type Stream struct {
+	Name     string          `toml:"name"`     // a-z, 0-9 and '-', at most 16 characters; visible in the spool, never in the cloud
+	From     []string        `toml:"from"`     // sources: "gnss", "camera:KIND"
+	To       []recipient.Key `toml:"to"`       // readers
+	Class    int             `toml:"class"`    // retention class, 1 to MaxClass; the one field that the cloud sees
+	Upload   string          `toml:"upload"`   // Always (default) or Hold
+	Priority int             `toml:"priority"` // lower goes first; default: the class
+	MaxAge   strict.Duration `toml:"max_age"`  // gnss only: a fix is durable after this at the latest; default 60 s
+}
+
+// DefaultMaxAge is how long a fix may stay in memory.
+const DefaultMaxAge = 60 * time.Second
+
+// A Set is all streams of a vehicle.
+type Set []Stream
+
+// For returns the stream that takes a source.
+func (s Set) For(source string) (Stream, bool) {
+	for _, st := range s {
+		if slices.Contains(st.From, source) {
+			return st, true
+		}
+	}
+	return Stream{}, false
+}
+
+// Order returns the place of a stream in the upload order and whether it is
+// uploaded at all. A stream that is no longer named goes last: what was sealed
+// under an earlier policy is still owed to its readers.
+func (s Set) Order(stream string) (priority int, upload bool) {
+	for _, st := range s {
+		if st.Name == stream {
+			return st.Priority, st.Upload != Hold
+		}
+	}
+	return maxPriority + 1, true
+}
+
+const maxPriority = 100
+
+var streamName = regexp.MustCompile(`^[a-z0-9-]{1,16}$`)
+
+// Complete fills defaults and checks the set. At each fault it calls fail with
+// the index of the stream, the key and what was expected.
+func (s Set) Complete(slots int, fail func(i int, key, format string, args ...any)) {
+	takenBy := map[string]string{}
+	for i := range s {
+		st := &s[i]
+		s.completeOne(i, slots, fail)
+		if j := slices.IndexFunc(s[:i], func(o Stream) bool { return o.Name == st.Name }); j >= 0 {
+			fail(i, "name", "stream %q is already defined; each needs a name of its own", st.Name)
+		}
+		for _, src := range st.From {
+			if err := checkSource(src); err != nil {
+				fail(i, "from", "%v", err)
+			}
+			if other, ok := takenBy[src]; ok {
+				fail(i, "from", "%s goes into stream %q already; one source has one stream (add readers there)", src, other)
+			}
+			takenBy[src] = st.Name
+		}
+	}
+}
+
+func (s Set) completeOne(i, slots int, fail func(i int, key, format string, args ...any)) {
+	st := &s[i]
+	if !streamName.MatchString(st.Name) {
+		fail(i, "name", "expected a stream name of 1 to 16 characters a-z, 0-9, '-'")
+	}
+	if len(st.From) == 0 {
+		fail(i, "from", "expected at least one source: \"gnss\" or \"camera:KIND\"")
+	}
+	if len(st.To) == 0 {
+		fail(i, "to", "expected at least one reader \"age1pq1…\"; make one with: roadseal-open keygen")
+	}
+	if len(st.To) > slots {
+		fail(i, "to", "%d readers do not fit the %d stanzas of [collector] stanzas", len(st.To), slots)
+	}
+	for a := range st.To {
+		if slices.ContainsFunc(st.To[:a], st.To[a].Equal) {
+			fail(i, "to", "reader %d is listed twice", a+1)
+		}
+	}
+	if st.Class < 1 || st.Class > MaxClass {
+		fail(i, "class", "expected a retention class from 1 (kept longest) to %d", MaxClass)
+	}
+	if st.Upload == "" {
+		st.Upload = Always
+	}
+	if st.Upload != Always && st.Upload != Hold {
+		fail(i, "upload", "expected %q or %q", Always, Hold)
+	}
+	if st.Priority == 0 {
+		st.Priority = st.Class
+	}
+	if st.Priority < 1 || st.Priority > maxPriority {
+		fail(i, "priority", "expected a number from 1 (first) to %d", maxPriority)
+	}
+	if st.MaxAge.Duration == 0 {
+		st.MaxAge.Duration = DefaultMaxAge
+	}
+	if st.MaxAge.Duration < time.Second || st.MaxAge.Duration > time.Hour {
+		fail(i, "max_age", "expected 1s to 1h")
+	}
+}
+
+func checkSource(src string) error {
+	if src == GNSS {
+		return nil
+	}
+	kind, ok := strings.CutPrefix(src, cameraPrefix)
+	if !ok || !slices.Contains(Kinds, kind) {
+		return fmt.Errorf("unknown source %q; expected \"gnss\" or \"camera:\" with one of %s", src, strings.Join(Kinds, ", "))
+	}
+	return nil
+}

@@ -1,0 +1,156 @@
+package spool
+
+import (
+	"bytes"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+
+	"roadseal/hal/durable"
+)
+
+// ledgerFile lists the source tags of objects that were removed after delivery
+// while the recorder may still have the clip, one a line, so that the clip is
+// not sealed again.
+const ledgerFile = "tags"
+
+// maxLedger bounds the ledger in bytes: a recorder's ring of 100,000 clips.
+const maxLedger = 100_000 * 33
+
+// HasTag reports whether a recorder's file with this source tag has been
+// sealed already.
+func (s *Spool) HasTag(t Tag) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.known[t] > 0 || s.ledger[t]
+}
+
+// ReadTags returns the source tags of all sealed clips in a spool's folder
+// without opening the spool: another process may own it.
+func ReadTags(fsys durable.FS) (map[Tag]bool, error) {
+	tags, err := readLedger(fsys)
+	if err != nil {
+		return nil, err
+	}
+	err = fsys.List(".", func(d fs.DirEntry) error {
+		if e, ok := parseFileName(d.Name()); ok && e.Tag != (Tag{}) {
+			tags[e.Tag] = true
+		}
+		return nil
+	})
+	return tags, err
+}
+
+// KeepTags forgets the source tags of removed objects that are not in present:
+// the recorder has dropped the clip.
+func (s *Spool) KeepTags(present []Tag) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	keep := map[Tag]bool{}
+	for _, t := range present {
+		if s.ledger[t] {
+			keep[t] = true
+		}
+	}
+	if len(keep) == len(s.ledger) {
+		return nil
+	}
+	old := s.ledger
+	s.ledger = keep
+	if err := s.writeLedger(); err != nil {
+		s.ledger = old
+		return err
+	}
+	return nil
+}
+
+// makeRoom removes delivered objects, oldest first, until size more bytes fit.
+func (s *Spool) makeRoom(size int64) error {
+	free, err := s.fsys.Free()
+	if err != nil {
+		return err
+	}
+	over := max(s.usage.QueuedBytes+s.usage.StoredBytes+s.drafts+size-s.opt.MaxBytes,
+		s.opt.KeepFree-(free-s.drafts-size))
+	if over <= 0 {
+		return nil
+	}
+	var stored []*item
+	for _, it := range s.entries {
+		if it.Stored {
+			stored = append(stored, it)
+		}
+	}
+	slices.SortFunc(stored, func(a, b *item) int { return a.Meta.compare(b.Meta) })
+	var drop []*item
+	for _, it := range stored {
+		if over <= 0 {
+			break
+		}
+		drop = append(drop, it)
+		over -= it.Size
+	}
+	if over > 0 {
+		return ErrFull
+	}
+	return s.drop(drop)
+}
+
+// drop removes delivered objects. Their source tags are durable in the ledger
+// before the first file goes.
+func (s *Spool) drop(items []*item) error {
+	grown := false
+	for _, it := range items {
+		if it.Tag != (Tag{}) && !s.ledger[it.Tag] {
+			s.ledger[it.Tag] = true
+			grown = true
+		}
+	}
+	if grown {
+		if err := s.writeLedger(); err != nil {
+			return err
+		}
+	}
+	for _, it := range items {
+		if err := s.fsys.Remove(it.fileName()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		s.forget(it)
+	}
+	return s.fsys.Sync(".")
+}
+
+func (s *Spool) writeLedger() error {
+	lines := make([]string, 0, len(s.ledger))
+	for t := range s.ledger {
+		lines = append(lines, hex.EncodeToString(t[:]))
+	}
+	slices.Sort(lines)
+	var b bytes.Buffer
+	for _, l := range lines {
+		fmt.Fprintln(&b, l)
+	}
+	return durable.WriteFile(s.fsys, ".", ledgerFile, b.Bytes())
+}
+
+// readLedger passes over lines that are no tag: a damaged line costs one clip
+// sealed twice, not the start.
+func readLedger(fsys durable.FS) (map[Tag]bool, error) {
+	tags := map[Tag]bool{}
+	b, err := durable.ReadFile(fsys, ledgerFile, maxLedger)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("cannot read the source tags of the spool: %w", err)
+	}
+	for line := range bytes.Lines(b) {
+		var t Tag
+		if line = bytes.TrimSuffix(line, []byte("\n")); len(line) != hex.EncodedLen(len(t)) {
+			continue
+		}
+		if _, err := hex.Decode(t[:], line); err == nil {
+			tags[t] = true
+		}
+	}
+	return tags, nil
+}
