@@ -5,6 +5,9 @@
 // text) prints [red]. The only way to the value is Reveal, so that one search
 // for it finds every place that handles plaintext.
 //
+// One hole is left, because fmt calls no methods on unexported fields: a struct
+// that keeps a red value in one must not be printed.
+//
 // Side: red.
 package red
 
