@@ -43,11 +43,18 @@ func ReadTags(fsys durable.FS) (map[Tag]bool, error) {
 	return tags, err
 }
 
-// KeepTags forgets the source tags of removed objects that are not in present:
-// the recorder has dropped the clip.
+// fullLedger is how many tags KeepTags leaves alone: a card that is out of the
+// recorder today may be back tomorrow.
+const fullLedger = 4096
+
+// KeepTags forgets the source tags of removed objects that are not in present,
+// whose clips the recorder has dropped, once there are more than fullLedger.
 func (s *Spool) KeepTags(present []Tag) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if len(s.ledger) <= fullLedger {
+		return nil
+	}
 	keep := map[Tag]bool{}
 	for _, t := range present {
 		if s.ledger[t] {

@@ -201,7 +201,18 @@ func TestDeliveredObjectsStayUntilSpaceIsNeeded(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, tags, 3)
 
-	require.NoError(t, r.KeepTags([]spool.Tag{{2}, {3}}))
+	present := []spool.Tag{{2}, {3}}
+	require.NoError(t, r.KeepTags(present))
+	require.True(t, r.HasTag(spool.Tag{1}), "the recorder may have been given another card")
+	var long bytes.Buffer
+	for i := range 5000 {
+		fmt.Fprintf(&long, "%032x\n", i)
+	}
+	ledger, err := os.ReadFile(filepath.Join(r.disk.Path(), "tags"))
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(r.disk.Path(), "tags"), append(ledger, long.Bytes()...), 0o600))
+	r.reopen()
+	require.NoError(t, r.KeepTags(present))
 	require.False(t, r.HasTag(spool.Tag{1}), "the recorder has dropped the clip")
 	r.reopen()
 	require.False(t, r.HasTag(spool.Tag{1}))

@@ -1,0 +1,265 @@
+// Package agent is the vehicle's side of roadseal: it wires the parts together
+// and owns every goroutine. New opens what the configuration names; Run works
+// until its context ends or power fails, and makes the last fixes durable
+// before it returns.
+//
+// It moves no data itself: fixes and segments pass from the hal packages to
+// agent/intake, sealed objects from there to agent/spool and agent/uplink.
+//
+// Side: root.
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"roadseal/agent/config"
+	"roadseal/agent/intake"
+	"roadseal/agent/policy"
+	"roadseal/agent/spool"
+	"roadseal/agent/track"
+	"roadseal/agent/uplink"
+	"roadseal/agent/wire"
+	"roadseal/crypto/mtls"
+	"roadseal/crypto/seal"
+	"roadseal/hal/camera"
+	"roadseal/hal/durable"
+	"roadseal/hal/vehicle"
+)
+
+// SpoolDir is the folder of the spool in the state directory.
+const SpoolDir = "spool"
+
+// lockFile keeps a second agent out of the state directory.
+const lockFile = "lock"
+
+// Options are what an Agent is made of.
+type Options struct {
+	Config  *config.Config
+	Version string    // of the software, for status
+	Build   time.Time // of the software: no trusted time is earlier
+	Log     *slog.Logger
+}
+
+// An Agent is made by New, run once and closed.
+type Agent struct {
+	opt      Options
+	cfg      *config.Config
+	log      *slog.Logger
+	boot     uint32
+	started  time.Time
+	sequence atomic.Uint32
+
+	state, queue, run *durable.Disk
+	lock              io.Closer
+	clock             *mtls.Clock
+	saved             atomic.Int64 // Unix time of the floor that is durable
+	identity          mtls.Identity
+
+	spool    *spool.Spool
+	intake   *intake.Intake
+	uplink   *uplink.Uplink
+	vehicle  *vehicle.Vehicle
+	cameras  []intake.Camera
+	receiver *receiver // nil without [gnss]
+
+	power chan struct{}
+}
+
+// New checks everything that can be checked without waiting and opens the
+// state. Its errors are those of the configuration or of the installation.
+func New(o Options) (*Agent, error) {
+	if err := seal.SelfTest(); err != nil {
+		return nil, fmt.Errorf("the sealing self-test does not pass on this processor, nothing is started: %w", err)
+	}
+	a := &Agent{opt: o, cfg: o.Config, log: o.Log, started: time.Now(), power: make(chan struct{}, 1)}
+	if err := a.open(); err != nil {
+		return nil, errors.Join(err, a.Close())
+	}
+	return a, nil
+}
+
+func (a *Agent) open() (err error) {
+	// First what a person may have got wrong: nothing has been made yet.
+	if _, a.identity, err = mtls.Client(TLS(a.cfg, mtls.NewClock(a.opt.Build))); err != nil {
+		return err
+	}
+	if err := wire.CheckDevice(a.identity.CommonName); err != nil {
+		return fmt.Errorf("[device] certificate: %w", err)
+	}
+	if a.run, err = durable.OpenDisk(a.cfg.Device.Run); err != nil {
+		return fmt.Errorf("[device] run: %w", err)
+	}
+	if a.state, err = durable.OpenDisk(a.cfg.Device.State); err != nil {
+		return fmt.Errorf("[device] state: %w", err)
+	}
+	if a.lock, err = a.state.Lock(lockFile); err != nil {
+		if errors.Is(err, durable.ErrLocked) {
+			err = errors.New("another roadseal-agent works in this directory; stop it first")
+		}
+		return fmt.Errorf("[device] state: %w", err)
+	}
+	if a.queue, err = durable.OpenDisk(filepath.Join(a.cfg.Device.State, SpoolDir)); err != nil {
+		return fmt.Errorf("[device] state: %w", err)
+	}
+	floor, err := timeFloor(a.state, a.opt.Build)
+	if err != nil {
+		return err
+	}
+	a.clock = mtls.NewClock(floor)
+	a.saved.Store(floor.Unix())
+	if a.boot, err = nextBoot(a.state); err != nil {
+		return err
+	}
+	return a.assemble()
+}
+
+// TLS is how a configuration connects to its broker, by a clock.
+func TLS(c *config.Config, clock *mtls.Clock) mtls.Options {
+	return mtls.Options{
+		Files:      mtls.Files{Certificate: c.Device.Certificate, Key: c.Device.Key, CA: c.Broker.CA},
+		ServerName: c.Broker.ServerName, Clock: clock, Bench: c.Bench.Enabled,
+	}
+}
+
+// assemble builds the parts, from the spool outwards.
+func (a *Agent) assemble() (err error) {
+	key, err := tagKey(a.state)
+	if err != nil {
+		return err
+	}
+	a.spool, err = spool.Open(a.queue, spool.Options{MaxBytes: int64(a.cfg.Spool.MaxBytes), KeepFree: int64(a.cfg.Spool.KeepFree),
+		Slots: a.cfg.Collector.Stanzas, Order: a.cfg.Streams.Order})
+	if err != nil {
+		return err
+	}
+	for _, c := range a.cfg.Cameras {
+		a.cameras = append(a.cameras, intake.Camera{Name: c.Name, Folder: Folder(c, a.log), Remove: c.AfterSeal == config.Remove})
+	}
+	var rec *track.Recorder
+	if st, ok := a.cfg.Streams.For(policy.GNSS); ok && a.cfg.GNSS != nil {
+		rec = track.NewRecorder(track.Options{Boot: a.boot, Sequence: a.next, MaxAge: st.MaxAge.Duration})
+		a.receiver = newReceiver(a, rec)
+	}
+	a.vehicle, err = vehicle.New(vehicle.Options{Ignition: a.cfg.Vehicle.Ignition, Log: a.log, Changed: func(on bool) {
+		if !on && rec != nil {
+			rec.Cut() // the trip is over: its end need not wait for the age limit
+		}
+	}})
+	if err != nil {
+		return fmt.Errorf("[vehicle] ignition: %w", err)
+	}
+	a.intake = intake.New(intake.Options{Streams: a.cfg.Streams, Cameras: a.cameras, Track: rec, Spool: a.spool,
+		Slots: a.cfg.Collector.Stanzas, TagKey: key, Boot: a.boot, Sequence: a.next, Vehicle: a.cfg.Vehicle.Number, Log: a.log})
+	a.uplink = uplink.New(uplink.Options{Device: a.identity.CommonName, Dial: a.dial, Queue: a.spool,
+		ReceiptKeys: a.cfg.Collector.ReceiptKeys, BlocksPerMessage: config.Profiles[a.cfg.Broker.Profile],
+		Receipt: a.receipt, Log: a.log})
+	return nil
+}
+
+// Folder is the recorder's folder that a [[camera]] names.
+func Folder(c config.Camera, log *slog.Logger) *camera.Folder {
+	return camera.New(camera.Options{Name: c.Name, Path: c.Path, Pattern: c.Names, Owner: c.Owner,
+		Rescan: c.Rescan.Duration, Log: log})
+}
+
+// next is the next free sequence number of this start.
+func (a *Agent) next() uint32 { return a.sequence.Add(1) }
+
+// Close releases what New opened.
+func (a *Agent) Close() error {
+	var errs []error
+	for _, d := range []*durable.Disk{a.queue, a.state, a.run} {
+		if d != nil {
+			errs = append(errs, d.Close())
+		}
+	}
+	if a.lock != nil {
+		errs = append(errs, a.lock.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// PowerFail tells a running agent that power lasts for [vehicle] holdup only.
+func (a *Agent) PowerFail() {
+	select {
+	case a.power <- struct{}{}:
+	default:
+	}
+}
+
+// flushTime bounds what a clean stop may take, see cmd/roadseal-agent.
+const flushTime = 4 * time.Second
+
+// Run works until ctx ends or power fails. Uploads stop at once then; the open
+// track document is made durable first, and on a power failure event clips
+// are sealed while power lasts.
+func (a *Agent) Run(ctx context.Context) error {
+	watch, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	var folders errgroup.Group // they watch on while the last event clips are sealed
+	for _, c := range a.cameras {
+		folders.Go(func() error { return c.Folder.Run(watch) })
+	}
+	power, err := a.work(ctx)
+	err = errors.Join(unlessCanceled(err), a.finish(power))
+	stop()
+	return errors.Join(err, unlessCanceled(folders.Wait()))
+}
+
+// work runs all other parts and reports whether failing power ended them.
+func (a *Agent) work(ctx context.Context) (power bool, err error) {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	g, ctx := errgroup.WithContext(ctx)
+	parts := []func(context.Context) error{a.vehicle.Run, a.intake.Run, a.uplink.Run, a.report}
+	if a.receiver != nil {
+		parts = append(parts, a.receiver.Run)
+	}
+	for _, part := range parts {
+		g.Go(func() error { return part(ctx) })
+	}
+	g.Go(func() error {
+		select {
+		case <-ctx.Done():
+		case <-a.power:
+			power = true
+			stop()
+		}
+		return nil
+	})
+	err = g.Wait()
+	return power, err
+}
+
+// finish makes durable what is in memory only.
+func (a *Agent) finish(power bool) error {
+	limit := flushTime
+	if power {
+		limit = a.cfg.Vehicle.HoldUp.Duration
+		a.log.Warn("power is failing", "holdup", limit)
+	}
+	ctx, stop := context.WithTimeout(context.Background(), limit)
+	defer stop()
+	err := a.intake.Flush(ctx)
+	a.saveTime()
+	if power {
+		a.intake.Events(ctx)
+	}
+	return err
+}
+
+func unlessCanceled(err error) error {
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}

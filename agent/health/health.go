@@ -1,0 +1,184 @@
+// Package health is the agent's answer to "how are you, and if something did
+// not upload, why?": one JSON file that is replaced every few seconds, and the
+// same in words.
+//
+// It holds counts, states and reasons. No position, vehicle number, file name
+// or key is in it, so that it may be shown, copied and attached to a ticket.
+//
+// Side: any.
+package health
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"roadseal/agent/spool"
+	"roadseal/agent/uplink"
+	"roadseal/hal/durable"
+)
+
+// FileName is the status file in the agent's run directory.
+const FileName = "status.json"
+
+// Stale is the age from which a status is no longer that of a running agent.
+const Stale = 30 * time.Second
+
+// Status is the whole file. Times are UTC of the unit's own clock, which may be
+// wrong; ages are measured with the monotonic clock.
+type Status struct {
+	Version int    `json:"version"`         // of this format: 1
+	Bench   bool   `json:"bench,omitempty"` // throw-away keys: never production
+	Agent   string `json:"agent"`           // software version
+	PID     int    `json:"pid"`
+	Boot    uint32 `json:"boot"` // durable count of agent starts
+
+	Started time.Time `json:"started"`
+	Updated time.Time `json:"updated"`
+
+	Certificate Certificate   `json:"certificate"`
+	GNSS        *GNSS         `json:"gnss,omitempty"`
+	Cameras     []Camera      `json:"cameras"`
+	Ignition    bool          `json:"ignition"`
+	Spool       Spool         `json:"spool"`
+	Uplink      uplink.Status `json:"uplink"`
+	Problems    []string      `json:"problems"` // what keeps data from being sealed or delivered, in words
+}
+
+// Certificate tells how long the unit may still connect, by trusted time.
+type Certificate struct {
+	NotAfter time.Time `json:"not_after"`
+	Floor    time.Time `json:"trusted_time"` // no earlier than this
+}
+
+// GNSS is the state of the receiver and its port.
+type GNSS struct {
+	Up          bool    `json:"up"`
+	Reason      string  `json:"reason,omitempty"` // why it is not
+	Fixes       int64   `json:"fixes"`
+	Marked      int64   `json:"marked"` // fixes that are not believed
+	NoFix       int64   `json:"no_fix"` // epochs without a position
+	BadChecksum int64   `json:"bad_checksum"`
+	LastFixAge  float64 `json:"last_fix_age_s"` // seconds; -1 = none since start
+	InMemory    int     `json:"in_memory"`      // fixes not yet sealed
+	Lost        int     `json:"lost"`           // fixes dropped because nothing could be written
+}
+
+// Camera is the state of one recorder's folder.
+type Camera struct {
+	Name    string `json:"name"`
+	Present bool   `json:"present"`
+	Reason  string `json:"reason,omitempty"` // why it is not
+	Pending int    `json:"pending"`          // finished segments that wait to be sealed
+	Sealed  int    `json:"sealed"`           // since start
+	Known   int    `json:"known"`            // met again and not sealed twice
+	Failed  int    `json:"failed"`           // attempts that did not end in a sealed object
+	Last    string `json:"last_failure,omitempty"`
+}
+
+// Spool is what waits and what may go.
+type Spool struct {
+	spool.Usage
+	FreeBytes int64 `json:"free_bytes"`
+	Full      bool  `json:"full"`
+}
+
+// Write replaces the status file in the run directory.
+func Write(run durable.FS, s *Status) error {
+	b, err := json.MarshalIndent(s, "", "  ")
+	if err != nil {
+		return err
+	}
+	return durable.WriteVolatile(run, ".", FileName, append(b, '\n'))
+}
+
+// Read returns the status in a run directory.
+func Read(dir string) (*Status, error) {
+	b, err := os.ReadFile(filepath.Join(dir, FileName))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("no status in %s: the agent has not run since the last boot, or runs with another configuration", dir)
+	case errors.Is(err, fs.ErrPermission):
+		return nil, fmt.Errorf("may not read the status in %s: run as the agent's user or as root", dir)
+	case err != nil:
+		return nil, err
+	}
+	var s Status
+	if err := json.Unmarshal(b, &s); err != nil {
+		return nil, fmt.Errorf("the status in %s cannot be read: %w", dir, err)
+	}
+	return &s, nil
+}
+
+// Text writes the status for a person. now is compared with Updated.
+func (s *Status) Text(w io.Writer, now time.Time) error {
+	p := &printer{w: w}
+	if s.Bench {
+		p.line("BENCH", "throw-away certificates; never production")
+	}
+	state := "running"
+	if age := now.Sub(s.Updated); age > Stale || age < -Stale {
+		state = fmt.Sprintf("not running or hanging: this status is of %s", s.Updated.Format(time.RFC3339))
+	}
+	p.line("agent", "%s, pid %d, start %d, version %s", state, s.PID, s.Boot, s.Agent)
+	p.line("certificate", "until %s; trusted time not before %s", day(s.Certificate.NotAfter), day(s.Certificate.Floor))
+	if g := s.GNSS; g != nil {
+		p.line("gnss", "%s; %d fixes (%d marked), last %s; %d epochs without a fix, %d bad checksums; %d fixes in memory, %d lost",
+			upOr(g.Up, g.Reason), g.Fixes, g.Marked, ago(g.LastFixAge), g.NoFix, g.BadChecksum, g.InMemory, g.Lost)
+	}
+	for _, c := range s.Cameras {
+		p.line("camera "+c.Name, "%s; %d pending, %d sealed, %d known already, %d failed", upOr(c.Present, c.Reason), c.Pending, c.Sealed, c.Known, c.Failed)
+	}
+	p.line("spool", "%d objects (%s) queued, %d (%s) delivered and kept, %s free", s.Spool.QueuedObjects, size(s.Spool.QueuedBytes),
+		s.Spool.StoredObjects, size(s.Spool.StoredBytes), size(s.Spool.FreeBytes))
+	p.line("uplink", "%s", upOr(s.Uplink.Connected, s.Uplink.LastError))
+	for _, pr := range s.Problems {
+		p.line("problem", "%s", pr)
+	}
+	return p.err
+}
+
+type printer struct {
+	w   io.Writer
+	err error
+}
+
+func (p *printer) line(key, format string, args ...any) {
+	if p.err == nil {
+		_, p.err = fmt.Fprintf(p.w, "%-14s %s\n", key, fmt.Sprintf(format, args...))
+	}
+}
+
+func upOr(up bool, reason string) string {
+	switch {
+	case up:
+		return "up"
+	case reason == "":
+		return "down"
+	}
+	return "down: " + reason
+}
+
+func ago(seconds float64) string {
+	if seconds < 0 {
+		return "never"
+	}
+	return fmt.Sprintf("%.0f s ago", seconds)
+}
+
+func day(t time.Time) string { return t.UTC().Format(time.DateOnly) }
+
+func size(n int64) string {
+	switch {
+	case n >= 1e9:
+		return fmt.Sprintf("%.1f GB", float64(n)/1e9)
+	case n >= 1e6:
+		return fmt.Sprintf("%.1f MB", float64(n)/1e6)
+	}
+	return fmt.Sprintf("%.1f kB", float64(n)/1e3)
+}

@@ -1,0 +1,224 @@
+// Package intake takes what the vehicle recorded, applies policy to it and
+// seals it straight into the spool, in one pass and with bounded memory. It is
+// the only caller of crypto/seal: what it does not pass on stays in the car.
+//
+// A finished segment is read once from the recorder's folder. Its source tag
+// tells whether it was sealed before, under this name or another. If the file
+// changes while it is read, the object is dropped and the segment tried again.
+//
+// Side: red.
+package intake
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"roadseal/agent/policy"
+	"roadseal/agent/spool"
+	"roadseal/agent/track"
+	"roadseal/crypto/envelope"
+	"roadseal/crypto/record"
+	"roadseal/crypto/seal"
+	"roadseal/hal/camera"
+	"roadseal/hal/red"
+)
+
+// Options are what an Intake works with.
+type Options struct {
+	Streams  policy.Set
+	Cameras  []Camera
+	Track    *track.Recorder // nil without a receiver
+	Spool    *spool.Spool
+	Slots    int // stanzas of every object
+	TagKey   []byte
+	Boot     uint32
+	Sequence func() uint32 // next free number of this start
+	Vehicle  red.Text      // label sealed into every record
+	Log      *slog.Logger
+}
+
+// A Camera is one recorder's folder.
+type Camera struct {
+	Name   string
+	Folder *camera.Folder
+	Remove bool // delete the source once its object is durable
+}
+
+// Counts tell what became of a camera's segments since start.
+type Counts struct {
+	Sealed int
+	Known  int // met again, not sealed twice
+	Failed int // attempts that did not end in a sealed object
+	Last   string
+}
+
+// An Intake runs one worker for each camera and one for the track.
+type Intake struct {
+	opt Options
+	// One segment is sealed at a time: two at once would only share the
+	// storage, and memory is counted.
+	sealing chan struct{}
+
+	mu      sync.Mutex
+	counts  map[string]Counts
+	problem string
+}
+
+// New returns an Intake.
+func New(o Options) *Intake {
+	return &Intake{opt: o, sealing: make(chan struct{}, 1), counts: map[string]Counts{}}
+}
+
+// Run takes segments and track documents until ctx ends. A seal that is under
+// way then is dropped; Flush comes after.
+func (i *Intake) Run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	for _, c := range i.opt.Cameras {
+		g.Go(func() error { return i.segments(ctx, c) })
+	}
+	if i.opt.Track != nil {
+		g.Go(func() error { return i.documents(ctx) })
+	}
+	g.Go(func() error { <-ctx.Done(); return ctx.Err() })
+	return g.Wait()
+}
+
+// Counts returns what became of the segments of a camera.
+func (i *Intake) Counts(camera string) Counts {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.counts[camera]
+}
+
+// Problem is what keeps everything from being sealed, or "".
+func (i *Intake) Problem() string {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.problem
+}
+
+// blocked records a problem and logs it once; "" says that it is over.
+func (i *Intake) blocked(problem string) {
+	i.mu.Lock()
+	was := i.problem
+	i.problem = problem
+	i.mu.Unlock()
+	switch {
+	case problem == was:
+	case problem == "":
+		i.opt.Log.Info("sealing again")
+	default:
+		i.opt.Log.Warn("cannot seal, will try again", "reason", problem)
+	}
+}
+
+// Pauses between attempts after an error of the storage.
+const (
+	minPause = 5 * time.Second
+	maxPause = time.Minute
+)
+
+// documents seals track documents as they close.
+func (i *Intake) documents(ctx context.Context) error {
+	pause := minPause
+	for {
+		d, err := i.opt.Track.Next(ctx)
+		if err != nil {
+			return err
+		}
+		err = i.document(ctx, d)
+		if err == nil {
+			i.blocked("")
+			pause = minPause
+			continue
+		}
+		i.blocked(reason(err))
+		if err := sleep(ctx, pause); err != nil {
+			return err
+		}
+		pause = min(2*pause, maxPause)
+	}
+}
+
+// Flush closes the open track document and seals all that wait. It is called
+// after Run has ended.
+func (i *Intake) Flush(ctx context.Context) error {
+	if i.opt.Track == nil {
+		return nil
+	}
+	i.opt.Track.Cut()
+	for i.opt.Track.Pending() > 0 {
+		d, err := i.opt.Track.Next(ctx)
+		if err != nil {
+			return err
+		}
+		if err := i.document(ctx, d); err != nil {
+			return fmt.Errorf("cannot seal the last fixes: %s", reason(err))
+		}
+	}
+	return nil
+}
+
+// document seals one track document and lets it go from memory.
+func (i *Intake) document(ctx context.Context, d track.Document) error {
+	st, ok := i.opt.Streams.For(policy.GNSS)
+	if !ok {
+		return errors.New("internal error: no stream takes the fixes")
+	}
+	rec := record.Record{MediaType: track.MediaType, Stream: st.Name, Source: policy.GNSS, Vehicle: i.opt.Vehicle,
+		Start: d.Start, End: d.End, Clock: d.Clock.String(), Boot: d.Boot, Sequence: d.Sequence}
+	size := envelope.SealedSize(i.opt.Slots, envelope.GridText(int64(len(d.Content))))
+	if _, err := i.seal(ctx, bytesReader(d.Content), size, rec, st, spool.Tag{}); err != nil {
+		return err
+	}
+	i.opt.Track.Done(d)
+	return nil
+}
+
+// seal makes one object of content durable in the spool. check, if any, has
+// the last word before the object counts.
+func (i *Intake) seal(ctx context.Context, content source, size int64, rec record.Record, st policy.Stream, tag spool.Tag) (spool.Entry, error) {
+	draft, err := i.opt.Spool.Create(size)
+	if err != nil {
+		return spool.Entry{}, err
+	}
+	sealed, err := seal.Object(draft, &cancelReader{ctx, content}, rec, st.To, i.opt.Slots)
+	if err == nil {
+		if err = content.Unchanged(); err != nil {
+			err = &sourceError{err}
+		}
+	}
+	if err != nil {
+		return spool.Entry{}, errors.Join(err, draft.Discard())
+	}
+	m := spool.Meta{Class: st.Class, Boot: rec.Boot, Sequence: rec.Sequence, Stream: st.Name, Tag: tag}
+	return draft.Commit(m, sealed.Name, sealed.Size)
+}
+
+// reason is an error without paths: the spool's names are harmless, a
+// recorder's are not, and the reader needs neither.
+func reason(err error) string {
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		return p.Op + ": " + p.Err.Error()
+	}
+	return err.Error()
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}

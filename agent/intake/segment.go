@@ -1,0 +1,209 @@
+package intake
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"path"
+	"strings"
+	"time"
+
+	"roadseal/agent/policy"
+	"roadseal/agent/spool"
+	"roadseal/crypto/envelope"
+	"roadseal/crypto/record"
+	"roadseal/hal/camera"
+)
+
+// segments seals what one camera's folder hands out.
+func (i *Intake) segments(ctx context.Context, c Camera) error {
+	pause := minPause
+	for {
+		s, err := c.Folder.Next(ctx)
+		if err != nil {
+			return err
+		}
+		err = i.turn(ctx, c, s)
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case err == nil:
+			i.blocked("")
+			pause = minPause
+			i.dropTags()
+			continue
+		case errors.As(err, new(*sourceError)):
+			continue
+		}
+		i.blocked(reason(err))
+		if err := sleep(ctx, pause); err != nil {
+			return err
+		}
+		pause = min(2*pause, maxPause)
+	}
+}
+
+// lookAgain is how often Events looks for a clip that was just finished.
+const lookAgain = 50 * time.Millisecond
+
+// Events seals event clips, and nothing else, until ctx ends: power is failing
+// and nothing else is worth the last seconds. It is called after Run has
+// ended, while the folders still run. What it cannot seal is met again at the
+// next start.
+func (i *Intake) Events(ctx context.Context) {
+	for ctx.Err() == nil {
+		for _, c := range i.opt.Cameras {
+			i.eventsOf(ctx, c)
+		}
+		_ = sleep(ctx, lookAgain) // ends with ctx, as does the loop
+	}
+}
+
+func (i *Intake) eventsOf(ctx context.Context, c Camera) {
+	for c.Folder.State().Pending > 0 {
+		s, err := c.Folder.Next(ctx)
+		if err != nil {
+			return
+		}
+		if s.Kind != "event" {
+			c.Folder.Release(s) // events come first, so there is none left
+			return
+		}
+		if i.turn(ctx, c, s) != nil {
+			return
+		}
+	}
+}
+
+// turn waits until no other segment is being sealed, seals this one and keeps
+// count.
+func (i *Intake) turn(ctx context.Context, c Camera, s camera.Segment) error {
+	select {
+	case i.sealing <- struct{}{}:
+		defer func() { <-i.sealing }()
+	case <-ctx.Done():
+		c.Folder.Release(s)
+		return ctx.Err()
+	}
+	what, err := i.segment(ctx, c, s)
+	vanished := errors.Is(err, fs.ErrNotExist)
+	switch {
+	case err == nil || vanished || errors.Is(err, camera.ErrRefused):
+	case ctx.Err() != nil:
+		c.Folder.Release(s)
+	default:
+		c.Folder.Retry(s)
+	}
+	if ctx.Err() != nil || errors.Is(err, camera.ErrChanged) {
+		return err // still being written: no failure
+	}
+	if err != nil {
+		what = failed
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	n := i.counts[c.Name]
+	switch what {
+	case sealedNow:
+		n.Sealed++
+	case knownAlready:
+		n.Known++
+	case failed:
+		n.Failed++
+		n.Last = reason(err)
+		if vanished {
+			n.Last = "a segment vanished before it could be sealed"
+		}
+	}
+	i.counts[c.Name] = n
+	return err
+}
+
+// An outcome is what became of a segment in one turn.
+type outcome int
+
+const (
+	failed       outcome = iota
+	sealedNow            // it is durable in the spool
+	knownAlready         // it was sealed before, perhaps under another name
+	untaken              // no stream takes its kind: it stays in the vehicle
+)
+
+// segment seals one segment, unless it was sealed before or no stream takes
+// its kind.
+func (i *Intake) segment(ctx context.Context, c Camera, s camera.Segment) (outcome, error) {
+	f, err := c.Folder.Open(s)
+	if err != nil {
+		return failed, &sourceError{err}
+	}
+	// Closing what was only read has nothing to report.
+	defer func() { _ = f.Close() }()
+	tag, err := f.Tag(i.opt.TagKey)
+	if err != nil {
+		return failed, &sourceError{err}
+	}
+	what := knownAlready
+	if !i.opt.Spool.HasTag(tag) {
+		what, err = i.fresh(ctx, c, s, f, tag)
+	}
+	if err != nil {
+		return failed, err
+	}
+	c.Folder.Tagged(s, tag)
+	if c.Remove && what != untaken {
+		if err := c.Folder.Remove(s); err != nil {
+			return failed, &sourceError{err}
+		}
+	}
+	return what, nil
+}
+
+// fresh seals a segment that was not sealed before.
+func (i *Intake) fresh(ctx context.Context, c Camera, s camera.Segment, f *camera.File, tag spool.Tag) (outcome, error) {
+	st, ok := i.opt.Streams.For(policy.Camera(s.Kind))
+	if !ok {
+		return untaken, nil
+	}
+	size := envelope.SealedSize(i.opt.Slots, envelope.GridBinary(f.Size()))
+	if _, err := i.seal(ctx, f, size, i.record(c, s, st), st, tag); err != nil {
+		return failed, err
+	}
+	return sealedNow, nil
+}
+
+// record says what a segment is, for its readers.
+func (i *Intake) record(c Camera, s camera.Segment, st policy.Stream) record.Record {
+	return record.Record{MediaType: mediaType(s.File.Reveal()), Stream: st.Name, Kind: s.Kind, Source: "camera " + c.Name,
+		Channel: s.Channel, Vehicle: i.opt.Vehicle, File: s.File, Start: s.Start, Clock: "name",
+		Boot: i.opt.Boot, Sequence: i.opt.Sequence()}
+}
+
+// mediaType goes by the ending of the name; the opener's reader needs a hint,
+// not a verdict.
+func mediaType(name string) string {
+	switch strings.ToLower(path.Ext(name)) {
+	case ".mp4", ".m4v":
+		return "video/mp4"
+	case ".mov":
+		return "video/quicktime"
+	case ".ts":
+		return "video/mp2t"
+	}
+	return "application/octet-stream"
+}
+
+// dropTags forgets the source tags of clips that the recorders have dropped.
+// Only a complete scan of every folder can say so.
+func (i *Intake) dropTags() {
+	var present []spool.Tag
+	for _, c := range i.opt.Cameras {
+		tags, complete := c.Folder.Tags()
+		if !complete {
+			return
+		}
+		present = append(present, tags...)
+	}
+	if err := i.opt.Spool.KeepTags(present); err != nil {
+		i.opt.Log.Warn("cannot rewrite the source tags, will try again", "reason", reason(err))
+	}
+}

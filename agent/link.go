@@ -1,0 +1,44 @@
+package agent
+
+import (
+	"context"
+	"time"
+
+	"roadseal/agent/uplink"
+	"roadseal/agent/wire"
+)
+
+// dial opens a session with the broker. Certificate and key are read anew each
+// time, so that a renewed certificate is used without a restart.
+func (a *Agent) dial(ctx context.Context) (uplink.Link, error) {
+	return connect(ctx, a.cfg, a.clock, a.identity.CommonName)
+}
+
+// saveStep is how far trusted time runs ahead of its durable copy: the copy is
+// a lower bound, and flash need not be worn for every receipt.
+const saveStep = time.Hour
+
+// receipt moves trusted time on, but never past the end of our own
+// certificate: the broker has just accepted it, so the time is false, and
+// believing it would lock the unit out for good. A stolen receipt key must not
+// be able to do that.
+func (a *Agent) receipt(r wire.Receipt) {
+	if r.Time.After(a.identity.NotAfter) {
+		return
+	}
+	if a.clock.Raise(r.Time) && a.clock.Floor().Unix()-a.saved.Load() >= int64(saveStep/time.Second) {
+		a.saveTime()
+	}
+}
+
+func (a *Agent) saveTime() {
+	t := a.clock.Floor()
+	if t.Unix() == a.saved.Load() {
+		return
+	}
+	if err := writeTimeFloor(a.state, t); err != nil {
+		a.log.Warn("cannot save the trusted time", "reason", err)
+		return
+	}
+	a.saved.Store(t.Unix())
+}

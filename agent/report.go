@@ -1,0 +1,94 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+
+	"roadseal/agent/health"
+)
+
+// Intervals of the status file, and of the one line that a healthy agent logs.
+const (
+	reportEvery  = 2 * time.Second
+	summaryEvery = time.Hour
+)
+
+// report keeps the status file fresh until ctx ends, and once more then.
+func (a *Agent) report(ctx context.Context) error {
+	if a.cfg.Bench.Enabled {
+		a.log.Warn("BENCH: throw-away certificates, never production")
+	}
+	a.log.Info("started", "version", a.opt.Version, "boot", a.boot)
+	tick := time.NewTicker(reportEvery)
+	defer tick.Stop()
+	summary := time.NewTicker(summaryEvery)
+	defer summary.Stop()
+	failing := false
+	for {
+		err := health.Write(a.run, a.status())
+		if err != nil && !failing {
+			a.log.Warn("cannot write the status file", "reason", err)
+		}
+		failing = err != nil
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		case <-summary.C:
+			u := a.spool.Usage()
+			a.log.Info("running", "queued", u.QueuedObjects, "delivered", u.StoredObjects, "connected", a.uplink.Status().Connected)
+		}
+	}
+}
+
+func (a *Agent) status() *health.Status {
+	s := &health.Status{Version: 1, Bench: a.cfg.Bench.Enabled, Agent: a.opt.Version, PID: os.Getpid(), Boot: a.boot,
+		Started: a.started.UTC(), Updated: time.Now().UTC(), Cameras: []health.Camera{}, Problems: []string{},
+		Certificate: health.Certificate{NotAfter: a.identity.NotAfter, Floor: a.clock.Floor()},
+		Ignition:    a.vehicle.Ignition(), Spool: health.Spool{Usage: a.spool.Usage()}, Uplink: a.uplink.Status()}
+	if a.receiver != nil {
+		s.GNSS = a.receiver.status()
+	}
+	for _, c := range a.cameras {
+		st, n := c.Folder.State(), a.intake.Counts(c.Name)
+		s.Cameras = append(s.Cameras, health.Camera{Name: c.Name, Present: st.Present, Reason: st.Reason, Pending: st.Pending,
+			Sealed: n.Sealed, Known: n.Known, Failed: n.Failed, Last: n.Last})
+	}
+	if free, err := a.queue.Free(); err == nil {
+		s.Spool.FreeBytes = free
+	}
+	s.Problems = append(s.Problems, a.problems(s)...)
+	return s
+}
+
+// problems says in words what keeps data from being sealed or delivered.
+func (a *Agent) problems(s *health.Status) (all []string) {
+	add := func(format string, args ...any) { all = append(all, fmt.Sprintf(format, args...)) }
+	if s.GNSS != nil && !s.GNSS.Up {
+		add("no fixes: %s", s.GNSS.Reason)
+	}
+	for _, c := range s.Cameras {
+		if !c.Present {
+			add("no segments of camera %s: %s", c.Name, c.Reason)
+		}
+		if c.Last != "" {
+			add("camera %s: %d attempts to seal a segment did not succeed, the last: %s", c.Name, c.Failed, c.Last)
+		}
+	}
+	if p := a.intake.Problem(); p != "" {
+		s.Spool.Full = true
+		add("nothing can be sealed: %s", p)
+	}
+	if s.GNSS != nil && s.GNSS.Lost > 0 {
+		add("%d fixes were dropped because nothing could be sealed", s.GNSS.Lost)
+	}
+	if !s.Uplink.Connected && s.Uplink.LastError != "" {
+		add("not connected: %s", s.Uplink.LastError)
+	}
+	if s.Spool.Foreign > 0 {
+		add("%d files in the spool belong to another release and are left alone", s.Spool.Foreign)
+	}
+	return all
+}

@@ -1,0 +1,167 @@
+package uplink
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"roadseal/agent/spool"
+	"roadseal/agent/wire"
+	"roadseal/hal/durable"
+)
+
+// A transfer is one object in hand.
+type transfer struct {
+	entry  spool.Entry
+	offer  wire.Offer // what goes up, and what a receipt has to match
+	hello  []byte     // the same as bytes
+	blocks int
+	file   durable.File // nil until the first block is read
+	gone   wire.Bitmap  // blocks that went up at least once
+
+	// The rest begins anew with each session.
+	known    wire.Bitmap   // what the last HAVE said; nil before the first one
+	full     bool          // it said that all blocks are there
+	flights  []flight      // DATA messages neither confirmed nor lost, oldest first
+	next     int           // every block below is known or under way
+	top      int64         // number of the latest flight that arrived
+	offered  int64         // flights numbered below went up before the last OFFER
+	asks     []int64       // likewise for each OFFER not known to be answered, oldest first
+	due      time.Time     // when to offer again if something is awaited
+	patience time.Duration // from one offer to the next
+	strikes  int           // offers in a row without news
+	refused  error         // what was wrong with the last receipt
+}
+
+// A flight is one DATA message.
+type flight struct {
+	first, blocks int
+	number        int64 // in the order of the session, from 1
+}
+
+// newTransfer fails on an entry that cannot be offered.
+func newTransfer(e spool.Entry) (*transfer, error) {
+	if e.Class < 1 || e.Class > wire.MaxClass {
+		return nil, fmt.Errorf("retention class %d, expected 1 to %d", e.Class, wire.MaxClass)
+	}
+	t := &transfer{entry: e, offer: wire.Offer{Object: e.Name, Size: e.Size, Class: uint8(e.Class)}}
+	var err error
+	if t.hello, err = t.offer.MarshalBinary(); err != nil {
+		return nil, err
+	}
+	t.blocks, t.gone = wire.Blocks(e.Size), wire.NewBitmap(e.Size)
+	t.restart()
+	return t, nil
+}
+
+// restart forgets what the collector said in an earlier session.
+func (t *transfer) restart() {
+	t.known, t.full, t.flights, t.next, t.top, t.offered, t.asks = nil, false, nil, 0, 0, 0, nil
+	t.patience, t.strikes, t.refused = firstPatience, 0, nil
+}
+
+// awaits reports whether the collector owes an answer.
+func (t *transfer) awaits() bool { return t.known == nil || t.full || len(t.flights) > 0 }
+
+// missing finds the next blocks to send, at most limit; n is 0 if there are
+// none or the collector has not yet said what it has.
+func (t *transfer) missing(limit int) (first, n int) {
+	if t.known == nil {
+		return 0, 0
+	}
+	for t.next < t.blocks && !t.needed(t.next) {
+		t.next++
+	}
+	for n < limit && t.next+n < t.blocks && t.needed(t.next+n) {
+		n++
+	}
+	return t.next, n
+}
+
+func (t *transfer) needed(block int) bool {
+	if t.known.Has(block) {
+		return false
+	}
+	for _, f := range t.flights {
+		if block >= f.first && block < f.first+f.blocks {
+			return false
+		}
+	}
+	return true
+}
+
+// read returns n blocks from the file; the last block may be short.
+func (t *transfer) read(open func(spool.Entry) (durable.File, error), buf []byte, first, n int) ([]byte, error) {
+	if t.file == nil {
+		f, err := open(t.entry)
+		if err != nil {
+			return nil, err
+		}
+		t.file = f
+	}
+	offset := int64(first) * wire.BlockSize
+	buf = buf[:min(int64(n)*wire.BlockSize, t.entry.Size-offset)]
+	if got, err := t.file.ReadAt(buf, offset); got < len(buf) {
+		return nil, fmt.Errorf("%d of %d bytes at %d: %w", got, len(buf), offset, err)
+	}
+	return buf, nil
+}
+
+// have takes the collector's word of what it holds. It returns how many
+// flights that confirms and how many it shows to be lost, and whether it says
+// anything new.
+//
+// The collector handles messages and answers in order. So what went up before a
+// flight that arrived, and is not there, is lost; an OFFER before such a flight
+// has been answered; and a HAVE that says nothing new answers the oldest OFFER
+// that has not: what went up before that one, and is not there, is lost, too. A
+// HAVE that the broker repeats can make this wrong. That costs some repeated
+// data, nothing else.
+func (t *transfer) have(blocks wire.Bitmap) (confirmed, lost int, news bool) {
+	news = t.known == nil
+	for i := range t.known {
+		if t.known[i]&^blocks[i] != 0 {
+			t.next = 0 // the collector has forgotten blocks
+		}
+		news = news || blocks[i]&^t.known[i] != 0
+	}
+	t.known = blocks
+	for _, f := range t.flights {
+		if t.arrived(f) {
+			t.top = f.number
+		}
+	}
+	horizon := t.top
+	if !news && len(t.asks) > 0 {
+		horizon, t.asks = max(horizon, t.asks[0]), t.asks[1:]
+	}
+	t.asks = slices.DeleteFunc(t.asks, func(mark int64) bool { return mark <= t.top })
+	kept := t.flights[:0]
+	for _, f := range t.flights {
+		switch {
+		case t.arrived(f):
+			confirmed++
+		case f.number < horizon:
+			lost++
+			t.next = min(t.next, f.first)
+		default:
+			kept = append(kept, f)
+		}
+	}
+	t.flights = kept
+	return confirmed, lost, news
+}
+
+func (t *transfer) arrived(f flight) bool {
+	return t.known.Has(f.first) && t.known.Has(f.first+f.blocks-1)
+}
+
+// close ends the use of the file; its pages leave the page cache, where they
+// would only push out others.
+func (t *transfer) close() {
+	if t.file != nil {
+		t.file.Forget()
+		t.file.Close() // opened for reading: nothing can be lost
+		t.file = nil
+	}
+}

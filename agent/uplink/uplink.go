@@ -1,0 +1,132 @@
+// Package uplink is the vehicle's side of the upload protocol
+// (agent/wire/PROTOCOL.md): it takes sealed objects from the spool in their
+// order, gets them to the collector over any number of sessions, and marks one
+// delivered only for a receipt that verifies and matches field by field.
+//
+// One goroutine does it all. Several objects are in hand at a time and share
+// one window of DATA messages, which only the collector's HAVE moves: what the
+// broker acknowledges means nothing.
+//
+// Side: black.
+package uplink
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"time"
+
+	"roadseal/agent/mqttlink"
+	"roadseal/agent/spool"
+	"roadseal/agent/wire"
+	"roadseal/crypto/envelope"
+	"roadseal/hal/durable"
+)
+
+// A Link is a session with the broker; *mqttlink.Session is one.
+type Link interface {
+	// Publish hands over a message; the link keeps the payload.
+	Publish(topic string, payload []byte) error
+	Messages() <-chan mqttlink.Message
+	Done() <-chan struct{}
+	Err() error
+	Close() error
+}
+
+// A Queue holds the objects; *spool.Spool is one.
+type Queue interface {
+	Pending() []spool.Entry   // in upload order; not changed by the caller
+	Changed() <-chan struct{} // receives after Pending has changed
+	Open(spool.Entry) (durable.File, error)
+	MarkStored(envelope.Name) error // returns when it is durable
+}
+
+// Options are what an Uplink works with. All are needed but Receipt.
+type Options struct {
+	Device string // device id, see wire.CheckDevice
+	// Dial returns a link that is subscribed to wire.DownTopic(Device) and ends
+	// with the context.
+	Dial             func(context.Context) (Link, error)
+	Queue            Queue
+	ReceiptKeys      []wire.PublicKey
+	BlocksPerMessage int                // 1 or 2, by broker profile
+	Receipt          func(wire.Receipt) // called for each valid receipt, after it is noted
+	Log              *slog.Logger
+}
+
+const (
+	firstPause = 2 * time.Second // between sessions; half of it is chance
+	lastPause  = time.Minute
+)
+
+// An Uplink uploads what its queue holds.
+type Uplink struct {
+	o      Options
+	hand   []*transfer // in hand, in upload order; they outlive sessions
+	limit  int         // DATA messages under way at most: wire.Window, fewer on a slow link
+	log    teller
+	report report
+}
+
+// New makes an Uplink; Run does the work.
+func New(o Options) *Uplink {
+	return &Uplink{o: o, limit: wire.Window, log: teller{log: o.Log}, report: report{deferred: map[envelope.Name]*deferral{}}}
+}
+
+// Run connects and uploads, and connects again, until ctx ends, whose error it
+// returns.
+func (u *Uplink) Run(ctx context.Context) error {
+	defer u.putBack(func(*transfer) bool { return true })
+	pause := firstPause
+	for {
+		progress, err := u.connect(ctx)
+		if ctx.Err() != nil {
+			u.report.disconnected(nil)
+			return ctx.Err()
+		}
+		u.report.disconnected(err)
+		u.log.lost(err)
+		if progress {
+			pause = firstPause
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(pause/2 + rand.N(pause/2)):
+		}
+		pause = min(2*pause, lastPause)
+	}
+}
+
+// connect runs one session. It reports whether the collector confirmed
+// anything, and why the session is over.
+func (u *Uplink) connect(ctx context.Context) (progress bool, err error) {
+	link, err := u.o.Dial(ctx)
+	if err != nil {
+		return false, err
+	}
+	u.report.connected()
+	u.log.connected()
+	s := &session{Uplink: u, link: link, heard: time.Now(), dirty: true}
+	for _, t := range u.hand {
+		t.restart()
+	}
+	err = s.run(ctx)
+	return s.progress, errors.Join(err, link.Close())
+}
+
+// putBack returns transfers to the queue; nothing is lost by it.
+func (u *Uplink) putBack(which func(*transfer) bool) {
+	kept := u.hand[:0]
+	for _, t := range u.hand {
+		if which(t) {
+			t.close()
+		} else {
+			kept = append(kept, t)
+		}
+	}
+	clear(u.hand[len(kept):])
+	u.hand = kept
+	u.report.setInHand(len(kept))
+}

@@ -1,0 +1,103 @@
+package uplink
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"roadseal/agent/spool"
+	"roadseal/agent/wire"
+	"roadseal/crypto/envelope"
+)
+
+// How long an object waits after it could not be uploaded; each further time
+// doubles it.
+const (
+	firstDelay  = 30 * time.Second
+	middleDelay = 10 * time.Minute
+	lastDelay   = time.Hour
+)
+
+// handle takes one message from the broker. Whatever is not an answer about an
+// object in hand changes nothing.
+func (s *session) handle(topic string, payload []byte) {
+	m, err := wire.Parse(payload)
+	if err != nil || topic != wire.DownTopic(s.o.Device) {
+		return
+	}
+	t := s.find(m.Subject())
+	if t == nil {
+		return
+	}
+	s.heard = time.Now()
+	switch m := m.(type) {
+	case wire.Have:
+		s.have(t, m)
+	case wire.Receipt:
+		s.receipt(t, m)
+	case wire.Refused:
+		s.putOff(t.entry, m.Reason.String(), delay(m.Reason))
+	}
+}
+
+// receipt is the only way for an object to be delivered.
+func (s *session) receipt(t *transfer, r wire.Receipt) {
+	err := r.Verify(s.o.ReceiptKeys)
+	if errors.Is(err, wire.ErrNotPinned) {
+		err = fmt.Errorf("receipt is signed by a key that [collector] receipt_keys does not list: key id %s", r.Key)
+	}
+	if err == nil {
+		err = r.Matches(t.offer)
+	}
+	if err != nil {
+		t.refused = err
+		s.report.badReceipt(err)
+		s.log.warn("receipt refused", err.Error())
+		return
+	}
+	if err := s.o.Queue.MarkStored(t.entry.Name); err != nil {
+		s.putOff(t.entry, "cannot note the receipt: "+err.Error(), firstDelay)
+		return
+	}
+	s.progress = true
+	s.report.delivered(t.entry.Name, r.Time)
+	s.releaseOne(t.entry.Name)
+	if s.o.Receipt != nil {
+		s.o.Receipt(r)
+	}
+}
+
+// putOff defers an object; the others go on.
+func (s *session) putOff(e spool.Entry, reason string, first time.Duration) {
+	s.report.putOff(e.Name, reason, first)
+	s.log.warn("object put off", reason)
+	s.releaseOne(e.Name)
+}
+
+// release puts transfers back, with what was under way of them out of the
+// window.
+func (s *session) release(which func(*transfer) bool) {
+	s.putBack(func(t *transfer) bool {
+		if !which(t) {
+			return false
+		}
+		s.flying -= len(t.flights)
+		s.dirty = true
+		return true
+	})
+}
+
+func (s *session) releaseOne(name envelope.Name) {
+	s.release(func(t *transfer) bool { return t.entry.Name == name })
+}
+
+// delay is the first one for each reason; see PROTOCOL.md.
+func delay(r wire.Reason) time.Duration {
+	switch r {
+	case wire.ReasonBusy, wire.ReasonStorage:
+		return firstDelay
+	case wire.ReasonSize, wire.ReasonClass, wire.ReasonHeader, wire.ReasonHash, wire.ReasonClash:
+		return lastDelay
+	}
+	return middleDelay
+}

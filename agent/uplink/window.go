@@ -1,0 +1,122 @@
+package uplink
+
+import (
+	"time"
+
+	"roadseal/agent/wire"
+)
+
+// fill sends DATA while the window has room: always for the first object in
+// hand that has something to send. Where the window is full and the collector
+// has no cause of its own to say what it has, it is asked.
+func (s *session) fill() error {
+	for s.flying < s.limit {
+		sent, err := s.sendOne()
+		if err != nil {
+			return err
+		}
+		if !sent {
+			return nil
+		}
+	}
+	for _, t := range s.hand {
+		if !t.answerDue() {
+			if err := s.ask(t); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// answerDue reports whether what is under way makes the collector send a HAVE
+// sooner or later without being asked, or nothing is.
+func (t *transfer) answerDue() bool {
+	n := len(t.flights)
+	if n == 0 || n >= wire.HaveEvery || t.flights[n-1].number < t.offered {
+		return true
+	}
+	_, more := t.missing(1)
+	return more == 0 // the last block brings one
+}
+
+// sendOne sends one DATA message, if there is one to send.
+func (s *session) sendOne() (sent bool, err error) {
+	for _, t := range s.hand {
+		first, n := t.missing(s.o.BlocksPerMessage)
+		if n == 0 {
+			continue
+		}
+		data, err := t.read(s.o.Queue.Open, s.buf[:], first, n)
+		if err != nil {
+			s.putOff(t.entry, "cannot read the object: "+err.Error(), firstDelay)
+			return true, nil // the hand has changed: look again
+		}
+		return true, s.send(t, flight{first: first, blocks: n}, data)
+	}
+	return false, nil
+}
+
+func (s *session) send(t *transfer, f flight, data []byte) error {
+	msg := wire.Data{Object: t.entry.Name, Size: t.entry.Size, Index: uint32(f.first), Blocks: data}
+	payload, err := msg.MarshalBinary()
+	if err != nil {
+		return err
+	}
+	if err := s.link.Publish(wire.UpTopic(s.o.Device), payload); err != nil {
+		return err
+	}
+	s.flying++
+	s.number++
+	f.number = s.number
+	if len(t.flights) == 0 {
+		t.due = time.Now().Add(t.patience)
+	}
+	t.flights = append(t.flights, f)
+	again := t.gone.Has(f.first)
+	for i := range f.blocks {
+		t.gone.Set(f.first + i)
+	}
+	s.report.sent(len(data), again)
+	return nil
+}
+
+// ask offers an object, which makes the collector say what it has of it.
+func (s *session) ask(t *transfer) error {
+	if err := s.link.Publish(wire.UpTopic(s.o.Device), t.hello); err != nil {
+		return err
+	}
+	t.offered = s.number + 1
+	t.asks = append(t.asks, t.offered)
+	wait := t.patience
+	if t.full {
+		wait = receiptTime
+	}
+	t.due = time.Now().Add(wait)
+	return nil
+}
+
+// have moves the window on by what the collector says it has.
+func (s *session) have(t *transfer, h wire.Have) {
+	if h.Size != t.entry.Size {
+		return // not an answer to our offer
+	}
+	first := t.known == nil
+	confirmed, lost, news := t.have(h.Blocks)
+	s.flying -= confirmed + lost
+	s.progress = s.progress || confirmed > 0
+	if news {
+		if !first && t.strikes == 0 {
+			s.limit = min(2*s.limit, wire.Window)
+		}
+		t.strikes, t.patience = 0, firstPatience
+	}
+	switch full := h.Blocks.Full(h.Size); {
+	case full && !t.full:
+		t.due = time.Now().Add(receiptTime)
+		t.full = true
+	case !full:
+		t.due = time.Now().Add(t.patience)
+		t.full = false
+	}
+}
