@@ -51,6 +51,7 @@ func (s *session) run(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-s.link.Done():
+			s.drain()
 			return s.link.Err()
 		case m := <-s.link.Messages():
 			s.handle(m.Topic, m.Payload)
@@ -78,22 +79,20 @@ func (s *session) step() error {
 	if err := s.overdue(time.Now()); err != nil {
 		return err
 	}
-	for again := true; again; again = s.dirty { // an object that cannot be sent makes room for another
-		for s.dirty || !s.wake.IsZero() && !time.Now().Before(s.wake) {
-			s.dirty = false
-			if err := s.choose(); err != nil {
-				return err
-			}
-		}
-		if err := s.fill(); err != nil {
+	if s.dirty || !s.wake.IsZero() && !time.Now().Before(s.wake) {
+		s.dirty = false
+		if err := s.choose(); err != nil {
 			return err
 		}
 	}
-	return nil
+	return s.fill()
 }
 
 // deadline is when step has something to do though nothing happens.
 func (s *session) deadline() time.Time {
+	if s.dirty { // an object that was put off has made room
+		return time.Now()
+	}
 	at := time.Now().Add(time.Hour)
 	earlier := func(t time.Time) {
 		if t.Before(at) {

@@ -25,8 +25,7 @@ type transfer struct {
 	flights  []flight      // DATA messages neither confirmed nor lost, oldest first
 	next     int           // every block below is known or under way
 	top      int64         // number of the latest flight that arrived
-	offered  int64         // flights numbered below went up before the last OFFER
-	asks     []int64       // likewise for each OFFER not known to be answered, oldest first
+	asks     []int64       // for each OFFER not known to be answered: flights numbered below went up before it
 	due      time.Time     // when to offer again if something is awaited
 	patience time.Duration // from one offer to the next
 	strikes  int           // offers in a row without news
@@ -56,7 +55,7 @@ func newTransfer(e spool.Entry) (*transfer, error) {
 
 // restart forgets what the collector said in an earlier session.
 func (t *transfer) restart() {
-	t.known, t.full, t.flights, t.next, t.top, t.offered, t.asks = nil, false, nil, 0, 0, 0, nil
+	t.known, t.full, t.flights, t.next, t.top, t.asks = nil, false, nil, 0, 0, nil
 	t.patience, t.strikes, t.refused = firstPatience, 0, nil
 }
 

@@ -29,8 +29,10 @@ type Link interface {
 	// Publish hands over a message; the link keeps the payload.
 	Publish(topic string, payload []byte) error
 	Messages() <-chan mqttlink.Message
+	// Done is closed when the link is lost; Err is not nil then.
 	Done() <-chan struct{}
 	Err() error
+	// Close returns when nothing of the link is left.
 	Close() error
 }
 

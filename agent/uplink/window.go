@@ -7,37 +7,14 @@ import (
 )
 
 // fill sends DATA while the window has room: always for the first object in
-// hand that has something to send. Where the window is full and the collector
-// has no cause of its own to say what it has, it is asked.
+// hand that has something to send.
 func (s *session) fill() error {
 	for s.flying < s.limit {
-		sent, err := s.sendOne()
-		if err != nil {
+		if sent, err := s.sendOne(); err != nil || !sent {
 			return err
-		}
-		if !sent {
-			return nil
-		}
-	}
-	for _, t := range s.hand {
-		if !t.answerDue() {
-			if err := s.ask(t); err != nil {
-				return err
-			}
 		}
 	}
 	return nil
-}
-
-// answerDue reports whether what is under way makes the collector send a HAVE
-// sooner or later without being asked, or nothing is.
-func (t *transfer) answerDue() bool {
-	n := len(t.flights)
-	if n == 0 || n >= wire.HaveEvery || t.flights[n-1].number < t.offered {
-		return true
-	}
-	_, more := t.missing(1)
-	return more == 0 // the last block brings one
 }
 
 // sendOne sends one DATA message, if there is one to send.
@@ -86,8 +63,7 @@ func (s *session) ask(t *transfer) error {
 	if err := s.link.Publish(wire.UpTopic(s.o.Device), t.hello); err != nil {
 		return err
 	}
-	t.offered = s.number + 1
-	t.asks = append(t.asks, t.offered)
+	t.asks = append(t.asks, s.number+1)
 	wait := t.patience
 	if t.full {
 		wait = receiptTime

@@ -206,7 +206,8 @@ func field(t reflect.Type, key string) (reflect.StructField, bool) {
 	if t.Kind() != reflect.Struct {
 		return reflect.StructField{}, false
 	}
-	for f := range t.Fields() {
+	for i := range t.NumField() {
+		f := t.Field(i)
 		if tag(f) == key {
 			return f, true
 		}
@@ -218,7 +219,8 @@ func keys(t reflect.Type) (all []string) {
 	if t.Kind() != reflect.Struct {
 		return nil
 	}
-	for f := range t.Fields() {
+	for i := range t.NumField() {
+		f := t.Field(i)
 		if tag(f) != "" {
 			all = append(all, tag(f))
 		}

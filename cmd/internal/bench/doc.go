@@ -1,0 +1,11 @@
+// Package bench plays a drive from end to end and judges it: throw-away keys,
+// an embedded broker, the real collector and the real agent as processes of
+// their own, a receiver and a camera in front, the key holder behind.
+//
+// The parts: drivegen makes up a drive, player plays it, pki issues the
+// certificates, process runs the programs, shaper is the radio link, capture
+// what the broker saw, canary the search for secrets, report what is left for
+// machines and people. This package puts them together and holds the checks.
+//
+// Side: red.
+package bench

@@ -1,0 +1,67 @@
+package bench
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// folder is where a run leaves what it made.
+type folder string
+
+func (f folder) path(name string) string { return filepath.Join(string(f), name) }
+
+// What stays in the folder.
+func (f folder) store() string  { return f.path("store") }
+func (f folder) opened() string { return f.path("opened") }
+func (f folder) key() string    { return f.path("key.txt") } // age key file of the reader
+
+// What only a run that failed leaves, or one that was asked to keep it.
+func (f folder) work() string       { return f.path("work") }
+func (f folder) pki() string        { return f.path("work/pki") }
+func (f folder) recorder() string   { return f.path("work/recorder") } // the camera's folder
+func (f folder) state() string      { return f.path("work/state") }
+func (f folder) run() string        { return f.path("work/run") }
+func (f folder) logs() string       { return f.path("work/logs") }
+func (f folder) capture() string    { return f.path("work/capture") }
+func (f folder) receiptKey() string { return f.path("work/receipt.key") }
+func (f folder) serial() string     { return f.path("work/gnss") } // link to the pseudo terminal
+
+// marker tells a folder that a run made from any other: only that may be
+// emptied.
+const marker = ".roadseal-bench"
+
+const markerText = "roadseal-bench made this folder and empties it when it runs again.\n"
+
+// prepare makes the folder of a run. One that is there already must be empty,
+// or of an earlier run; then it is emptied.
+func prepare(dir string) (folder, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return "", err
+	}
+	f := folder(dir)
+	old, err := os.ReadDir(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return "", fmt.Errorf("cannot use the output folder: %w", err)
+	case len(old) > 0:
+		if _, err := os.Stat(f.path(marker)); err != nil {
+			return "", fmt.Errorf("%s is not empty and was not made by roadseal-bench; name an empty or a new folder with --out", dir)
+		}
+	}
+	for _, e := range old {
+		if err := os.RemoveAll(f.path(e.Name())); err != nil {
+			return "", fmt.Errorf("cannot empty the output folder: %w", err)
+		}
+	}
+	for _, sub := range []string{dir, f.store(), f.opened(), f.work(), f.pki(), f.recorder(), f.state(), f.run(), f.logs(), f.capture()} {
+		if err := os.MkdirAll(sub, 0o700); err != nil {
+			return "", fmt.Errorf("cannot make the output folder: %w", err)
+		}
+	}
+	return f, os.WriteFile(f.path(marker), []byte(markerText), 0o644)
+}

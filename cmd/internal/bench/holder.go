@@ -1,0 +1,76 @@
+package bench
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"roadseal/agent/track"
+	"roadseal/cmd/internal/trip"
+	"roadseal/crypto/envelope"
+)
+
+// holder is the key holder, who looks into the store while the run goes on. It
+// tells when everything has arrived without asking the agent.
+type holder struct {
+	store    string
+	keys     trip.Keys
+	seen     map[string]bool          // paths
+	segments map[string]envelope.Name // object of each segment, by the recorder's file name
+	fixes    int
+}
+
+func newHolder(store string, keys trip.Keys) *holder {
+	return &holder{store: store, keys: keys, seen: map[string]bool{}, segments: map[string]envelope.Name{}}
+}
+
+// look opens what is new in the store.
+func (h *holder) look(ctx context.Context) error {
+	if _, err := os.Stat(filepath.Join(h.store, "pool")); errors.Is(err, os.ErrNotExist) {
+		return nil // the collector has not made it yet
+	}
+	var fault error
+	files, _ := trip.Find([]string{h.store}, func(_ string, err error) { fault = err })
+	var fresh []trip.File
+	for _, f := range files {
+		if !h.seen[f.Path] {
+			h.seen[f.Path] = true
+			fresh = append(fresh, f)
+		}
+	}
+	scan := trip.Scan{Keys: h.keys, Fault: func(_ string, err error) { fault = err }}
+	counts, err := scan.Each(ctx, fresh, h.take)
+	switch {
+	case err != nil:
+		return err
+	case fault != nil:
+		return fmt.Errorf("cannot open an object of the store: %w", fault)
+	case counts.Others > 0:
+		return fmt.Errorf("%d objects of the store are sealed to others", counts.Others)
+	}
+	return nil
+}
+
+func (h *holder) take(e *trip.Entry) error {
+	if !trip.IsTrack(e.Record) {
+		h.segments[e.Record.File.Reveal()] = e.Name
+		return nil
+	}
+	var content bytes.Buffer
+	if _, err := e.WriteTo(&content); err != nil {
+		return err
+	}
+	b, err := track.Parse(&content)
+	h.fixes += len(b.Fixes)
+	return err
+}
+
+// undelivered is the number of objects in the vehicle's spool that have no
+// receipt yet, by its file names (agent/spool/FORMAT.md).
+func undelivered(state string) (int, error) {
+	names, err := filepath.Glob(filepath.Join(state, "spool", "*.age"))
+	return len(names), err
+}

@@ -1,0 +1,158 @@
+package bench
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"roadseal/cmd/internal/bench/player"
+	"roadseal/cmd/internal/bench/report"
+	"roadseal/cmd/internal/objstore"
+	"roadseal/cmd/internal/trip"
+	"roadseal/crypto/envelope"
+	"roadseal/crypto/record"
+)
+
+// An item is one object of the store and what came out of it.
+type item struct {
+	report.Object
+	name   envelope.Name
+	path   string // in the store
+	file   string // the recorder's name; "" for a track
+	record record.Record
+	sum    [32]byte // of the content
+}
+
+// loot is all that the key holder gets out of a store.
+type loot struct {
+	items  []item
+	faults []string // of objects that do not open or are not in order
+	twice  int      // objects that are in the store under two classes, or sealed twice
+	trips  []trip.Trip
+}
+
+// openAll opens every object of the store and leaves its content in opened/,
+// with the track once more as GPX.
+func openAll(ctx context.Context, f folder, keys trip.Keys) (loot, error) {
+	var l loot
+	out := trip.NewOutput(f.opened(), false)
+	var tracks trip.Tracks
+	fault := func(path string, err error) {
+		l.faults = append(l.faults, fmt.Sprintf("%.12s: %v", filepath.Base(path), err))
+	}
+	files, _ := trip.Find([]string{f.store()}, fault)
+	scan := trip.Scan{Keys: keys, Hash: true, Fault: fault}
+	counts, err := scan.Each(ctx, files, func(e *trip.Entry) error {
+		it, err := openOne(ctx, f, out, e)
+		if err != nil {
+			return err
+		}
+		l.items = append(l.items, it)
+		if trip.IsTrack(e.Record) {
+			return tracks.Add(e)
+		}
+		return nil
+	})
+	if err = errors.Join(err, out.Close()); err != nil {
+		return l, err
+	}
+	if counts.Others > 0 {
+		l.faults = append(l.faults, fmt.Sprintf("%d objects are sealed to others", counts.Others))
+	}
+	l.twice = counts.Twice + tracks.Twice
+	l.trips = tracks.Trips()
+	return l, writeGPX(filepath.Join(f.opened(), "track.gpx"), l.trips)
+}
+
+func openOne(ctx context.Context, f folder, out *trip.Output, e *trip.Entry) (item, error) {
+	if _, err := out.Save(ctx, e); err != nil {
+		return item{}, err
+	}
+	place := trip.Place(e)
+	sum, err := sumFile(filepath.Join(f.opened(), filepath.FromSlash(place)))
+	if err != nil {
+		return item{}, err
+	}
+	class, err := strconv.Atoi(filepath.Base(filepath.Dir(e.Path)))
+	if err != nil {
+		return item{}, fmt.Errorf("object in a folder that is no class: %w", err)
+	}
+	r := e.Record
+	return item{
+		Object: report.Object{Name: e.Name.String(), Class: class, Size: e.Size, Length: r.Length, Stream: r.Stream, Kind: r.Kind,
+			Source: source(r), Opened: place},
+		name: e.Name, path: e.Path, file: r.File.Reveal(), record: r, sum: sum,
+	}, nil
+}
+
+// source is the record's source and channel in one word.
+func source(r record.Record) string {
+	if r.Channel == "" {
+		return trip.Printable(r.Source)
+	}
+	return trip.Printable(r.Source + ", " + r.Channel)
+}
+
+func sumFile(path string) (sum [32]byte, err error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return sum, err
+	}
+	defer file.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, file); err != nil {
+		return sum, err
+	}
+	return [32]byte(h.Sum(nil)), nil
+}
+
+func writeGPX(path string, trips []trip.Trip) error {
+	var b bytes.Buffer
+	if err := trip.WriteGPX(&b, trips, true); err != nil {
+		return err
+	}
+	return os.WriteFile(path, b.Bytes(), 0o600)
+}
+
+// checkForm tells what is wrong with an object as an outsider can see it: name,
+// header, number of stanzas, size.
+func checkForm(ctx context.Context, it item) error {
+	file, err := os.Open(it.path)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	return objstore.Check(ctx, file, it.Size, it.name, envelope.DefaultSlots)
+}
+
+// compareFixes puts the opened fixes beside the recorded sentences and returns
+// how many from the start agree, in order and in place.
+func compareFixes(trips []trip.Trip, valid []player.Position, loops int) (found, agree int) {
+	same := true
+	for _, t := range trips {
+		for _, f := range t.Fixes {
+			same = same && found < loops*len(valid) && isAt(f, valid[found%len(valid)])
+			found++
+			if same {
+				agree = found
+			}
+		}
+	}
+	return found, agree
+}
+
+// near is less than half the last digit of a sentence with five decimals of a
+// minute, in degrees.
+const near = 0.8e-7
+
+func isAt(f trip.Fix, p player.Position) bool {
+	lat, lon, err := p.Degrees()
+	return err == nil && math.Abs(f.Lat.Reveal()-lat) < near && math.Abs(f.Lon.Reveal()-lon) < near
+}

@@ -1,0 +1,121 @@
+package bench
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"roadseal/cmd/internal/bench/player"
+)
+
+// Options describe a run. Drive and Demo fill the first part.
+type Options struct {
+	Title     string
+	Recording []byte // what the receiver says
+	Name      string // of the recording, for the report
+	Samples   fs.FS  // clips
+	Clips     []player.Sample
+	Now       time.Time
+
+	Out    string        // folder of the run
+	Speed  float64       // how much faster than it was the drive is played
+	Loops  int           // how often
+	Rate   int64         // bytes/s upwards; 0 = no limit
+	MaxAge time.Duration // of a fix in the agent's memory
+	Seed   uint64        // of all that is left to chance but keys
+	Kill   Kills
+	Keep   bool // keep the working files, also if all holds
+
+	Programs Programs
+	Tell     Teller
+}
+
+// Programs are the paths of what is put to the test.
+type Programs struct {
+	Bench     string // this program: the broker is one of its verbs
+	Agent     string
+	Collector string
+	Age       string // stock age; "" = not asked
+}
+
+// Beside fills empty paths with the programs that lie beside the running one.
+func (p *Programs) Beside() error {
+	self, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("cannot find the own program: %w", err)
+	}
+	for _, x := range []struct {
+		path *string
+		name string
+	}{{&p.Bench, filepath.Base(self)}, {&p.Agent, "roadseal-agent"}, {&p.Collector, "roadseal-collector"}} {
+		if *x.path == "" {
+			*x.path = filepath.Join(filepath.Dir(self), x.name)
+		}
+		if _, err := os.Stat(*x.path); err != nil {
+			return fmt.Errorf("cannot find %s: %w; build it there, or name it with --%s PATH", x.name, err, strings.TrimPrefix(x.name, "roadseal-"))
+		}
+	}
+	if p.Age != "" {
+		if _, err := os.Stat(p.Age); err != nil {
+			return fmt.Errorf("cannot find age: %w", err)
+		}
+	}
+	return nil
+}
+
+// Names of the processes of a run.
+const (
+	agentName     = "agent"
+	collectorName = "collector"
+	brokerName    = "broker"
+)
+
+// Kills say how often each process is killed in mid-upload.
+type Kills map[string]int
+
+// ParseKills reads "agent=20,collector=20,broker=20"; each part may be missing.
+func ParseKills(s string) (Kills, error) {
+	k := Kills{}
+	if s == "" {
+		return k, nil
+	}
+	for part := range strings.SplitSeq(s, ",") {
+		name, count, _ := strings.Cut(part, "=")
+		n, err := strconv.Atoi(count)
+		if err != nil || n < 0 || !slices.Contains([]string{agentName, collectorName, brokerName}, name) {
+			return nil, fmt.Errorf("cannot read %q of --kill: expected agent=N, collector=N or broker=N, with commas between", part)
+		}
+		if _, twice := k[name]; twice {
+			return nil, fmt.Errorf("--kill names %s twice", name)
+		}
+		k[name] = n
+	}
+	return k, nil
+}
+
+func (k Kills) total() (n int) {
+	for _, c := range k {
+		n += c
+	}
+	return n
+}
+
+func (o Options) check() error {
+	switch {
+	case !(o.Speed > 0 && o.Speed <= 1000):
+		return errors.New("expected --speed between 0 and 1000")
+	case o.Loops < 1 || o.Loops > 10000:
+		return errors.New("expected --loop between 1 and 10000")
+	case o.Rate < 0:
+		return errors.New("expected --rate of 0 (no limit) or more bytes a second")
+	case o.MaxAge < time.Second || o.MaxAge > time.Hour:
+		return errors.New("expected --max-age between 1s and 1h")
+	}
+	return nil
+}

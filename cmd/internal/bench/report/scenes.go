@@ -1,0 +1,37 @@
+package report
+
+// Scenes are what the page shows and report.json leaves out.
+type Scenes struct {
+	Track    []Point
+	Clips    []Clip
+	Outsider Outsider
+	Holder   Holder
+}
+
+// A Point is one fix as the key holder reads it.
+type Point struct {
+	At       float64 // s of the drive
+	Lat, Lon float64 // degrees, WGS 84
+	Speed    float64 // m/s; NaN = not said
+}
+
+// A Clip is a segment's place in the drive.
+type Clip struct {
+	Begin, End float64 // s of the drive
+	Event      bool
+	Rear       bool
+}
+
+// Outsider is what the operators of broker and store, and whoever robs them,
+// have before them.
+type Outsider struct {
+	Topics  []string // all that were used
+	Listing []string // lines of the store's listing
+	Dump    []string // lines of a hex dump of one object's end
+}
+
+// Holder is what the reader's key makes of the same object.
+type Holder struct {
+	Record []string // lines of the text record
+	Try    []string // commands that do the same without our software
+}

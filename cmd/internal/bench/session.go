@@ -1,0 +1,225 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"roadseal/cmd/internal/bench/capture"
+	"roadseal/cmd/internal/bench/player"
+)
+
+// session is one run between the first process and the last.
+type session struct {
+	o      Options
+	f      folder
+	rec    player.Recording
+	plan   []player.Segment
+	rig    *rig
+	tail   *capture.Tail
+	ledger *capture.Ledger
+	topics map[string]bool
+	holder *holder
+	chaos  *chaos
+
+	clips     []player.Clip // once the camera is done
+	lastFix   time.Time     // when the receiver had said all; zero before
+	fixesDone chan time.Time
+	clipsDone chan []player.Clip
+	began     bool          // the first receipt was told of
+	moved     time.Time     // when the count below changed
+	mark      int           // of all that moves
+	gaveUp    string        // why the run did not wait any longer; "" if all arrived
+	stopped   time.Duration // what the agent took to end
+	stopFault error         // what was wrong with the end of a process
+}
+
+func newSession(o Options, f folder, rec player.Recording, r *rig) *session {
+	length := time.Duration(o.Loops) * rec.Length
+	start := rec.Start
+	if start.IsZero() {
+		start = o.Now
+	}
+	return &session{o: o, f: f, rec: rec, rig: r, plan: player.Plan(o.Clips, o.Loops, length, start.UTC()),
+		tail: capture.Follow(f.capture()), ledger: capture.NewLedger(), topics: map[string]bool{},
+		holder: newHolder(f.store(), r.enrolled.keys), chaos: newChaos(o.Kill, o.Seed),
+		fixesDone: make(chan time.Time, 1), clipsDone: make(chan []player.Clip, 1)}
+}
+
+// fixes is how many have to arrive.
+func (s *session) fixes() int { return s.o.Loops * len(s.rec.Valid) }
+
+// run brings everything up, plays the drive, waits until all has arrived, and
+// stops everything.
+func (s *session) run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	if err := s.rig.start(ctx); err != nil {
+		return err
+	}
+	s.o.Tell.Step("A broker, a collector and the vehicle's agent run, each a process of its own, with throw-away keys.")
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		if err := s.rig.link.Run(ctx); !errors.Is(err, context.Canceled) {
+			return err
+		}
+		return nil
+	})
+	g.Go(func() error {
+		defer cancel()
+		return s.drive(ctx)
+	})
+	return errors.Join(g.Wait(), s.tail.Close())
+}
+
+// drive plays and watches.
+func (s *session) drive(ctx context.Context) error {
+	if err := s.rig.ready(ctx); err != nil {
+		return err
+	}
+	seconds := time.Duration(s.o.Loops) * s.rec.Length
+	s.o.Tell.Step("The vehicle starts: %.0f s of driving at %g times the speed, %d segments, %d fixes.",
+		seconds.Seconds(), s.o.Speed, len(s.plan), s.fixes())
+	clock := player.Clock{Start: time.Now(), Speed: s.o.Speed}
+	g, play := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		err := s.rig.line.Play(play, s.rec, s.o.Loops, clock)
+		s.fixesDone <- time.Now()
+		return err
+	})
+	g.Go(func() error {
+		camera := player.Camera{Folder: s.f.recorder(), Samples: s.o.Samples, Mark: []byte(s.rig.enrolled.mark)}
+		clips, err := camera.Play(play, s.plan, clock)
+		s.clipsDone <- clips
+		return err
+	})
+	g.Go(func() error { return s.watch(play, clock) })
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	if s.gaveUp == "" {
+		s.o.Tell.Step("Everything is in the store and has its receipt: %d objects.", s.ledger.Receipts())
+	}
+	return s.stop()
+}
+
+// stop ends the agent and then the others. That one does not end as it should
+// is a finding, not the end of the run.
+func (s *session) stop() error {
+	s.o.Tell.Step("The vehicle is switched off.")
+	took, err := s.rig.stop(agentName)
+	s.stopped = took
+	for _, name := range []string{collectorName, brokerName} {
+		_, e := s.rig.stop(name)
+		err = errors.Join(err, e)
+	}
+	s.stopFault = err
+	return s.drain()
+}
+
+// drain enters all that the broker has captured by now.
+func (s *session) drain() error {
+	for {
+		m, ok, err := s.tail.Next()
+		if !ok {
+			return err
+		}
+		s.ledger.Add(m)
+		s.topics[m.Topic] = true
+	}
+}
+
+// Intervals of the watch.
+const (
+	watchEvery = 20 * time.Millisecond
+	lookEvery  = 10 // ticks between two looks into the store
+)
+
+// watch follows the run until everything has arrived, or nothing moves any
+// more.
+func (s *session) watch(ctx context.Context, clock player.Clock) error {
+	tick := time.NewTicker(watchEvery)
+	defer tick.Stop()
+	s.moved = time.Now()
+	for n := 0; ; n++ {
+		select {
+		case s.lastFix = <-s.fixesDone:
+			s.o.Tell.Step("The vehicle has arrived. The agent seals the last positions within %s.", s.o.MaxAge)
+		case s.clips = <-s.clipsDone:
+		case <-tick.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if err := errors.Join(s.drain(), s.rig.alive()); err != nil {
+			return err
+		}
+		looks := n%lookEvery == 0
+		if name := s.chaos.victim(s.ledger, looks && s.mayKillAgent()); name != "" {
+			if err := s.strike(ctx, name); err != nil {
+				return err
+			}
+		}
+		if !looks {
+			continue
+		}
+		if done, err := s.look(ctx, clock); done || err != nil {
+			return err
+		}
+	}
+}
+
+// mayKillAgent is true once no fix is in the agent's memory only: before that,
+// a kill may cost what is younger than max_age.
+func (s *session) mayKillAgent() bool {
+	return !s.lastFix.IsZero() && s.rig.sealedAllFixes(s.lastFix)
+}
+
+// look looks into the store, tells how far the run is, and reports whether it
+// is over.
+func (s *session) look(ctx context.Context, clock player.Clock) (done bool, err error) {
+	if err := s.holder.look(ctx); err != nil {
+		return false, err
+	}
+	if !s.began && s.ledger.Receipts() > 0 {
+		s.began = true
+		s.o.Tell.Step("A first object is sealed for the reader, stored, and signed for by the collector, %.1f s after the agent's start.",
+			s.ledger.FirstReceipt().Sub(s.rig.first.Round(0)).Seconds())
+	}
+	s.tellProgress(clock)
+	if done, err := s.arrived(); done || err != nil {
+		return done, err
+	}
+	if m := s.ledger.DataMessages + len(s.holder.segments) + s.holder.fixes; m != s.mark || !s.played() {
+		s.moved, s.mark = time.Now(), m
+	}
+	if time.Since(s.moved) > patience {
+		s.gaveUp = fmt.Sprintf("nothing moved for %s: %d of %d segments and %d of %d fixes had arrived", patience,
+			len(s.holder.segments), len(s.plan), s.holder.fixes, s.fixes())
+	}
+	return s.gaveUp != "", nil
+}
+
+func (s *session) played() bool { return s.clips != nil && !s.lastFix.IsZero() }
+
+// arrived reports whether the key holder has everything and the vehicle knows.
+func (s *session) arrived() (bool, error) {
+	if !s.played() || len(s.holder.segments) < len(s.plan) || s.holder.fixes < s.fixes() {
+		return false, nil
+	}
+	n, err := undelivered(s.f.state())
+	return n == 0, err
+}
+
+func (s *session) tellProgress(clock player.Clock) {
+	seconds := time.Since(clock.Start).Seconds() * s.o.Speed
+	played := min(1, seconds/(s.rec.Length.Seconds()*float64(s.o.Loops)))
+	arrived := float64(len(s.holder.segments)) / float64(len(s.plan))
+	text := fmt.Sprintf("%d/%d segments, %d/%d fixes arrived", len(s.holder.segments), len(s.plan), s.holder.fixes, s.fixes())
+	if k := s.o.Kill.total(); k > 0 {
+		text += fmt.Sprintf(", %d/%d kills", len(s.ledger.Kills()), k)
+	}
+	s.o.Tell.Progress((played+arrived)/2, text)
+}

@@ -1,0 +1,50 @@
+package collector
+
+import "maps"
+
+// Status is what a collector says of itself: counters since its start, none of
+// which tells a vehicle or an object.
+type Status struct {
+	Connected bool             `json:"connected"`            // to the broker
+	LastError string           `json:"last_error,omitempty"` // why not
+	Offers    int64            `json:"offers"`
+	Blocks    int64            `json:"blocks"`       // taken
+	Duplicate int64            `json:"duplicate"`    // blocks that were there already
+	Stored    int64            `json:"stored"`       // objects made durable
+	Known     int64            `json:"known"`        // offers of objects that were there, read back
+	Receipts  int64            `json:"receipts"`     // sent
+	Restarted int64            `json:"restarted"`    // objects whose staged copy a crash had damaged
+	Refused   map[string]int64 `json:"refused"`      // by reason
+	Ignored   int64            `json:"ignored"`      // messages that are malformed, for other shards, or about nothing that is arriving
+	Arriving  int              `json:"arriving"`     // objects at the moment
+	StoreErrs int64            `json:"store_errors"` // errors of the store
+	Alarms    int64            `json:"alarms"`       // objects found with other bytes than their name says
+}
+
+func newStatus() Status { return Status{Refused: map[string]int64{}} }
+
+func (c *Collector) report() {
+	if c.o.Status == nil {
+		return
+	}
+	s := c.status
+	s.Refused, s.Arriving = maps.Clone(s.Refused), c.open
+	c.o.Status(s)
+}
+
+// trouble and wellAgain log the change between a store that works and one that
+// does not.
+func (c *Collector) trouble(err error) {
+	c.status.StoreErrs++
+	if !c.ill {
+		c.o.Log.Error("the store does not work; objects are refused until it does", "err", err)
+	}
+	c.ill = true
+}
+
+func (c *Collector) wellAgain() {
+	if c.ill {
+		c.o.Log.Info("the store works again")
+	}
+	c.ill = false
+}

@@ -1,0 +1,226 @@
+package objstore
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"time"
+
+	"roadseal/agent/wire"
+	"roadseal/crypto/envelope"
+	"roadseal/hal/durable"
+)
+
+// stagedInfo is what a Folder knows of a file in staging.
+type stagedInfo struct {
+	id      string
+	size    int64     // bytes it will have when whole
+	touched time.Time // last write, as of the last time it was closed
+	open    bool
+}
+
+// staged is a file in staging:
+//
+//	size bytes of the object | bitmap of its blocks, as in HAVE
+//
+// A block is written first, then its bit, both without a sync: the kernel keeps
+// the order for whoever reads the file after a crash of the process. Any other
+// length than size and bitmap together is that of a file that was being made or
+// committed; it is begun anew.
+type staged struct {
+	durable.File
+	d    *Folder
+	info *stagedInfo
+	size int64 // of the object
+	have wire.Bitmap
+}
+
+// scanStaging notes what an earlier process left.
+func (d *Folder) scanStaging() error {
+	return d.fsys.List(stagingDir, func(e fs.DirEntry) error {
+		if checkID(e.Name()) != nil || !e.Type().IsRegular() {
+			return nil // not ours, so not ours to touch; Foreign tells
+		}
+		info, err := e.Info()
+		if err != nil {
+			return err
+		}
+		d.staged[e.Name()] = &stagedInfo{id: e.Name(), size: info.Size(), touched: info.ModTime()}
+		return nil
+	})
+}
+
+// checkID keeps ids to one form, so that none can be a path.
+func checkID(id string) error {
+	if _, err := envelope.ParseName(id); err != nil {
+		return fmt.Errorf("internal error: staging id: expected 64 lower-case hexadecimal digits")
+	}
+	return nil
+}
+
+// Stage implements Store. To make room, it drops copies that nobody has open,
+// the longest untouched first.
+func (d *Folder) Stage(_ context.Context, id string, size int64) (Staged, wire.Bitmap, error) {
+	if err := checkID(id); err != nil {
+		return nil, nil, err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if info := d.staged[id]; info != nil {
+		if info.open {
+			return nil, nil, errors.New("internal error: the staged copy is open already")
+		}
+		s, err := d.resume(info, size)
+		if err != nil {
+			return nil, nil, err
+		}
+		if s != nil {
+			return s, slices.Clone(s.have), nil
+		}
+		if err := d.drop(info); err != nil {
+			return nil, nil, err
+		}
+	}
+	if err := d.makeRoom(1, size); err != nil {
+		return nil, nil, err
+	}
+	s, err := d.create(id, size)
+	if err != nil {
+		return nil, nil, err
+	}
+	return s, slices.Clone(s.have), nil
+}
+
+// resume opens the copy that is there. It returns nil if that is of no use.
+func (d *Folder) resume(info *stagedInfo, size int64) (*staged, error) {
+	f, err := d.fsys.Update(stagingPath(info.id))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil // another collector over the same folder made room
+	}
+	if err != nil {
+		return nil, err
+	}
+	have := wire.NewBitmap(size)
+	length, err := f.Size()
+	if err == nil && length == size+int64(len(have)) {
+		if _, err = f.ReadAt(have, size); err == nil && checkBits(have, size) {
+			info.open = true
+			return &staged{f, d, info, size, have}, nil
+		}
+	}
+	return nil, errors.Join(err, f.Close())
+}
+
+// checkBits reports whether no bit is set for a block that the object has not.
+func checkBits(have wire.Bitmap, size int64) bool {
+	n := wire.Blocks(size)
+	return n%8 == 0 || have[n/8]>>(n%8) == 0
+}
+
+func (d *Folder) create(id string, size int64) (*staged, error) {
+	f, err := d.fsys.Create(stagingPath(id))
+	if err != nil {
+		return nil, err
+	}
+	have := wire.NewBitmap(size)
+	if err := f.Truncate(size + int64(len(have))); err != nil {
+		return nil, errors.Join(err, f.Close(), d.fsys.Remove(stagingPath(id)))
+	}
+	info := &stagedInfo{id: id, size: size, open: true}
+	d.staged[id] = info
+	return &staged{f, d, info, size, have}, nil
+}
+
+// makeRoom drops copies until that many more files and bytes are within the
+// limits. Called with the lock held.
+func (d *Folder) makeRoom(files int, bytes int64) error {
+	var idle []*stagedInfo
+	for _, info := range d.staged {
+		files, bytes = files+1, bytes+info.size
+		if !info.open {
+			idle = append(idle, info)
+		}
+	}
+	slices.SortFunc(idle, func(a, b *stagedInfo) int {
+		return cmp.Or(a.touched.Compare(b.touched), cmp.Compare(a.id, b.id))
+	})
+	old := time.Now().Add(-d.limits.Age)
+	for _, info := range idle {
+		if files <= d.limits.Count && bytes <= d.limits.Bytes && info.touched.After(old) {
+			return nil
+		}
+		if err := d.drop(info); err != nil {
+			return err
+		}
+		files, bytes = files-1, bytes-info.size
+	}
+	if files > d.limits.Count || bytes > d.limits.Bytes {
+		return ErrFull
+	}
+	return nil
+}
+
+// drop removes a copy. Called with the lock held.
+func (d *Folder) drop(info *stagedInfo) error {
+	delete(d.staged, info.id)
+	err := d.fsys.Remove(stagingPath(info.id))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // as in resume
+	}
+	return err
+}
+
+func stagingPath(id string) string { return stagingDir + "/" + id }
+
+// WriteBlock implements Staged.
+func (s *staged) WriteBlock(i int, block []byte) error {
+	at := int64(i) * wire.BlockSize
+	if i < 0 || at >= s.size || int64(len(block)) != min(wire.BlockSize, s.size-at) {
+		return fmt.Errorf("internal error: %d bytes for block %d of an object of %d bytes", len(block), i, s.size)
+	}
+	if _, err := s.WriteAt(block, at); err != nil {
+		return err
+	}
+	s.have.Set(i)
+	_, err := s.WriteAt(s.have[i/8:i/8+1], s.size+int64(i/8))
+	return err
+}
+
+// Commit implements Staged. The object gets its name in pool by a link, which
+// cannot overwrite; the trailer is cut off before, so that even if the name in
+// staging survives a crash, nothing is ever written to the object through it.
+func (s *staged) Commit(_ context.Context, key Key) error {
+	path := stagingPath(s.info.id)
+	err := s.Truncate(s.size)
+	if err == nil {
+		err = s.d.fsys.SetTime(path, day(time.Now()))
+	}
+	if err == nil {
+		err = s.Sync()
+	}
+	if err == nil {
+		err = s.d.fsys.Link(path, key.String())
+	}
+	if err == nil {
+		err = s.d.fsys.Sync(classDir(key.Class))
+	}
+	return errors.Join(err, s.Discard())
+}
+
+// Close implements Staged.
+func (s *staged) Close() error {
+	s.d.mu.Lock()
+	defer s.d.mu.Unlock()
+	s.info.open, s.info.touched = false, time.Now()
+	return s.File.Close()
+}
+
+// Discard implements Staged.
+func (s *staged) Discard() error {
+	s.d.mu.Lock()
+	defer s.d.mu.Unlock()
+	return errors.Join(s.File.Close(), s.d.drop(s.info))
+}

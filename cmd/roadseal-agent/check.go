@@ -1,0 +1,63 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"roadseal/agent"
+	"roadseal/cmd/internal/cli"
+)
+
+func checkCommand() *cobra.Command {
+	var offline, asJSON bool
+	c := &cobra.Command{
+		Use:   "check",
+		Short: "test configuration, keys, folders, ports and the broker without recording anything",
+		Long: `check reads the configuration and tries what the agent will need: certificates,
+directories, the receiver's port, the recorders' folders, and the broker (it
+connects and subscribes, unless an agent is running or --offline is given).
+
+Exit status 0 if all is well, 2 for a wrong configuration, 3 if something else
+was found.`,
+		Example: `  roadseal-agent check --config /etc/roadseal/agent.toml
+  roadseal-agent check --offline --json`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			conf, err := load(cmd)
+			if err != nil {
+				return err
+			}
+			day, err := time.Parse(time.DateOnly, built)
+			if err != nil {
+				return err
+			}
+			ctx, stop := context.WithTimeout(cmd.Context(), time.Minute)
+			defer stop()
+			findings := agent.Check(ctx, conf, day, offline)
+			bad := 0
+			for _, f := range findings {
+				if f.Level == agent.Bad {
+					bad++
+				}
+				if !asJSON {
+					fmt.Fprintf(cmd.OutOrStdout(), "%-5s %-12s %s\n", f.Level, f.Subject, f.Text)
+				}
+			}
+			if asJSON {
+				if err := cli.PrintJSON(cmd.OutOrStdout(), findings); err != nil {
+					return err
+				}
+			}
+			if bad > 0 {
+				return cli.WithCode(cli.Found, fmt.Errorf("%d of %d checks found something to mend", bad, len(findings)))
+			}
+			return nil
+		},
+	}
+	c.Flags().BoolVar(&offline, "offline", false, "do not connect to the broker")
+	c.Flags().BoolVar(&asJSON, "json", false, "print a list of findings")
+	return c
+}

@@ -1,0 +1,44 @@
+package main
+
+import (
+	"crypto/ed25519"
+	"encoding/base64"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/stretchr/testify/require"
+
+	"roadseal/cmd/internal/bench/pki"
+	"roadseal/cmd/internal/cli"
+	"roadseal/crypto/open"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"roadseal-agent": func() { os.Exit(cli.Main(root())) }})
+}
+
+// TestScripts runs the real program; each script is one thing a person does.
+func TestScripts(t *testing.T) {
+	id, err := open.Generate()
+	require.NoError(t, err)
+	receipt := "ed25519:" + base64.StdEncoding.EncodeToString(make([]byte, ed25519.PublicKeySize))
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script",
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("READER", id.Recipient().String())
+			e.Setenv("RECEIPT", receipt)
+			_, err := pki.Make(e.WorkDir)
+			return err
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			// fill FILE: replaces the script's placeholders by keys and paths.
+			"fill": func(ts *testscript.TestScript, _ bool, args []string) {
+				s := strings.NewReplacer("READER", ts.Getenv("READER"), "RECEIPT", ts.Getenv("RECEIPT"), "WORK", ts.Getenv("WORK")).
+					Replace(ts.ReadFile(args[0]))
+				ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(s), 0o600))
+			},
+		},
+	})
+}

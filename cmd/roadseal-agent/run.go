@@ -1,0 +1,94 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+
+	"roadseal/agent"
+	"roadseal/cmd/internal/cli"
+)
+
+// memoryLimit is where the collector of Go's memory works harder, so that the
+// process stays below 32 MiB.
+const memoryLimit = 20 << 20
+
+// built is the day of the release, set by the linker from the commit
+// (-X main.built=2026-11-24): no trusted time is earlier.
+var built = "2026-11-24"
+
+func runCommand() *cobra.Command {
+	var debugLog bool
+	c := &cobra.Command{
+		Use:   "run",
+		Short: "record, seal and upload until stopped",
+		Long: `run works until it gets SIGTERM or SIGINT; it then makes the open batch of
+positions durable and ends within 5 seconds. SIGPWR says that power is failing:
+uploads stop, positions first, then event clips are sealed while [vehicle]
+holdup lasts.
+
+A missing receiver, recorder folder or broker is waited for, and named in
+"roadseal-agent status". The log goes to stderr and holds no position, vehicle
+number, file name or key.`,
+		Example: `  roadseal-agent run --config /etc/roadseal/agent.toml`,
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			level := slog.LevelInfo
+			if debugLog {
+				level = slog.LevelDebug
+			}
+			return run(cmd, slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: level})))
+		},
+	}
+	c.Flags().BoolVar(&debugLog, "debug", false, "log more, still nothing private")
+	return c
+}
+
+func run(cmd *cobra.Command, log *slog.Logger) error {
+	conf, err := load(cmd)
+	if err != nil {
+		return err
+	}
+	if err := harden(); err != nil {
+		return err
+	}
+	day, err := time.Parse(time.DateOnly, built)
+	if err != nil {
+		return err
+	}
+	a, err := agent.New(agent.Options{Config: conf, Version: cli.BuildVersion("roadseal-agent").Version, Build: day, Log: log})
+	if err != nil {
+		return cli.Config(err)
+	}
+	power := make(chan os.Signal, 1)
+	signal.Notify(power, unix.SIGPWR)
+	defer signal.Stop(power)
+	ctx, stop := context.WithCancel(cmd.Context())
+	defer stop()
+	go func() {
+		select {
+		case <-power:
+			a.PowerFail()
+		case <-ctx.Done():
+		}
+	}()
+	err = a.Run(ctx)
+	log.Info("stopped")
+	return errors.Join(err, a.Close())
+}
+
+// harden keeps plaintext out of core dumps and the process small.
+func harden() error {
+	debug.SetMemoryLimit(memoryLimit)
+	if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}); err != nil {
+		return err
+	}
+	return unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
+}

@@ -1,0 +1,87 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"roadseal/cmd/internal/bench/capture"
+	"roadseal/cmd/internal/broker"
+	"roadseal/cmd/internal/cli"
+	"roadseal/crypto/mtls"
+)
+
+func brokerCommand() *cobra.Command {
+	var s brokerServer
+	cmd := &cobra.Command{
+		Use:   "broker --ca FILE --certificate FILE --key FILE",
+		Short: "run the MQTT broker of the bench, for tests only",
+		Long: `broker runs the MQTT broker that the bench uses, until it gets SIGTERM: mutual
+TLS 1.3, a client id that is the certificate's common name, topics that are the
+client's own. It keeps everything in memory and takes bench certificates only.
+
+It prints "listening on ADDRESS". With --capture, every message that it accepts
+is written to a new file.`,
+		Example: `  roadseal-bench broker --ca ca.pem --certificate broker.pem --key broker.key`,
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return s.serve(cmd.Context(), cmd.OutOrStdout())
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&s.listen, "listen", "127.0.0.1:0", "address to listen on; port 0 takes any")
+	f.StringVar(&s.files.CA, "ca", "", "certificate of the bench CA, PEM")
+	f.StringVar(&s.files.Certificate, "certificate", "", "certificate of the broker, PEM")
+	f.StringVar(&s.files.Key, "key", "", "private key of the broker, PEM")
+	f.StringVar(&s.capture, "capture", "", "write all messages to this new file")
+	for _, name := range []string{"ca", "certificate", "key"} {
+		// The flag exists: it was defined above.
+		_ = cmd.MarkFlagRequired(name)
+	}
+	return cmd
+}
+
+type brokerServer struct {
+	files           mtls.Files
+	listen, capture string
+}
+
+func (s brokerServer) serve(ctx context.Context, out io.Writer) error {
+	conf, err := mtls.Server(mtls.Options{Files: s.files, Bench: true})
+	if err != nil {
+		return cli.Config(err)
+	}
+	o := broker.Options{Address: s.listen, TLS: conf}
+	failed := make(chan error, 1)
+	if s.capture != "" {
+		w, err := capture.Create(s.capture)
+		if err != nil {
+			return err
+		}
+		defer w.Close()
+		o.Capture = func(topic string, payload []byte) {
+			if err := w.Publish(topic, payload); err != nil {
+				select {
+				case failed <- err:
+				default: // the first one is enough
+				}
+			}
+		}
+	}
+	b, err := broker.Start(o)
+	if err != nil {
+		return err
+	}
+	if _, err := fmt.Fprintf(out, "listening on %s\n", b.Address()); err != nil {
+		return errors.Join(err, b.Close())
+	}
+	select {
+	case <-ctx.Done():
+		return b.Close()
+	case err := <-failed:
+		return errors.Join(err, b.Close())
+	}
+}

@@ -1,0 +1,118 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"roadseal/cmd/internal/bench"
+	"roadseal/cmd/internal/cli"
+)
+
+// runFlags are those that demo and drive share.
+type runFlags struct {
+	o    bench.Options
+	json bool
+}
+
+func (r *runFlags) add(f *pflag.FlagSet, out string) {
+	f.StringVarP(&r.o.Out, "out", "o", out, "folder for store, opened files and report; emptied if an earlier run made it")
+	f.Uint64Var(&r.o.Seed, "seed", 1, "seed of all that is left to chance but keys")
+	f.BoolVar(&r.o.Keep, "keep", false, "keep keys, logs, spool and capture in OUT/work, also if all holds")
+	f.BoolVar(&r.json, "json", false, "print report.json to stdout")
+	f.DurationVar(&r.o.MaxAge, "max-age", 5*time.Second, "a fix is sealed after this time at the latest")
+	f.StringVar(&r.o.Programs.Age, "age", "", "stock age command; if given, it must open every object too")
+	f.StringVar(&r.o.Programs.Agent, "agent", "", "roadseal-agent to test (default: beside this program)")
+	f.StringVar(&r.o.Programs.Collector, "collector", "", "roadseal-collector to test (default: beside this program)")
+}
+
+// run makes the run and prints its outcome. tale is told more than the verdict.
+func (r *runFlags) run(cmd *cobra.Command, tale func(io.Writer, bench.Result)) error {
+	if err := r.o.Programs.Beside(); err != nil {
+		return cli.WithCode(cli.Usage, err)
+	}
+	stderr, terminal := cmd.ErrOrStderr().(*os.File)
+	r.o.Tell = &bench.Console{W: cmd.ErrOrStderr(), Bar: terminal && cli.IsTerminal(stderr)}
+	res, err := bench.Run(cmd.Context(), r.o)
+	if err != nil && cmd.Context().Err() != nil {
+		return fmt.Errorf("interrupted; what there is of the run lies in %s", r.o.Out)
+	}
+	if err != nil {
+		return err
+	}
+	tale(cmd.ErrOrStderr(), res)
+	if r.json {
+		if err := cli.PrintJSON(cmd.OutOrStdout(), res.Report); err != nil {
+			return err
+		}
+	}
+	return verdict(cmd.ErrOrStderr(), res)
+}
+
+// verdict prints the last lines of every run: each check that does not hold, or
+// that all do, and where the report is.
+func verdict(w io.Writer, res bench.Result) error {
+	page := filepath.Join(res.Out, "report.html")
+	failed := res.Report.Failed()
+	if len(failed) == 0 {
+		_, err := fmt.Fprintf(w, "\nAll %d checks hold in %.0f s. Report: %s\n", len(res.Report.Checks), res.Report.Times.Total, page)
+		return err
+	}
+	lines := make([]string, 0, len(failed)+1)
+	lines = append(lines, fmt.Sprintf("%d of %d checks do not hold; see %s and %s", len(failed), len(res.Report.Checks), page, filepath.Join(res.Out, "work", "logs")))
+	for _, c := range failed {
+		lines = append(lines, "  "+c.Name+": "+c.Detail)
+	}
+	return errors.New(strings.Join(lines, "\n"))
+}
+
+func driveCommand() *cobra.Command {
+	var r runFlags
+	var nmea, camera, kill string
+	cmd := &cobra.Command{
+		Use:   "drive --nmea FILE --camera DIR --out DIR",
+		Short: "play recordings of a real drive",
+		Long: `drive plays a recording of a GNSS receiver (NMEA 0183, paced by the times in it)
+and all *.mp4 and *.ts files of a folder, as a receiver and a camera would, and
+checks that everything arrives once, opens again byte for byte, and was readable
+nowhere on the way.
+
+With --kill, processes are killed with SIGKILL while blocks are on their way and
+started again, so many times each; --rate and --loop make the upload last long
+enough.`,
+		Example: `  roadseal-bench drive --nmea drive.nmea --camera clips/ --out out/drive --speed 10
+  roadseal-bench drive --nmea drive.nmea --camera clips/ --out out/kill --speed 20 \
+      --loop 12 --rate 3000000 --kill agent=20,collector=20,broker=20`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			if r.o.Kill, err = bench.ParseKills(kill); err != nil {
+				return cli.WithCode(cli.Usage, err)
+			}
+			r.o.Now = time.Now()
+			if err := r.o.FromFiles(nmea, camera); err != nil {
+				return cli.WithCode(cli.Usage, err)
+			}
+			return r.run(cmd, func(io.Writer, bench.Result) {})
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&nmea, "nmea", "", "recording of a receiver")
+	f.StringVar(&camera, "camera", "", "folder of clips")
+	f.Float64Var(&r.o.Speed, "speed", 1, "how much faster than it was the drive is played")
+	f.IntVar(&r.o.Loops, "loop", 1, "how often the set is played")
+	f.Int64Var(&r.o.Rate, "rate", 0, "bytes a second upwards, 0 = no limit")
+	f.StringVar(&kill, "kill", "", "kill processes in mid-upload: agent=N,collector=N,broker=N")
+	r.add(f, "")
+	for _, name := range []string{"nmea", "camera", "out"} {
+		// The flag exists: it was defined above.
+		_ = cmd.MarkFlagRequired(name)
+	}
+	return cmd
+}

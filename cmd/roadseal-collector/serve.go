@@ -1,0 +1,162 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"roadseal/agent/mqttlink"
+	"roadseal/agent/wire"
+	"roadseal/cmd/internal/cli"
+	"roadseal/cmd/internal/collector"
+	"roadseal/cmd/internal/objstore"
+	"roadseal/hal/durable"
+)
+
+func serveCommand() *cobra.Command {
+	var path string
+	var check, debug bool
+	c := &cobra.Command{
+		Use:   "serve",
+		Short: "take objects from the broker until stopped",
+		Long: `serve connects to the broker, stores what the vehicles of its shards send, and
+answers with receipts. It tries for ever to connect, says once that it cannot
+and once that it can. SIGTERM or SIGINT stops it within seconds; what was
+arriving goes on at the next start.
+
+The log goes to stderr and never holds a device together with an object. A line
+with ALARM says that the store holds other bytes under a name than were stored;
+nothing is overwritten. After a run with an alarm the exit status is 3.`,
+		Example: `  roadseal-collector serve --check -c /etc/roadseal/collector.toml
+  roadseal-collector serve -c /etc/roadseal/collector.toml`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			s, err := load(path)
+			if err != nil {
+				return cli.Config(err)
+			}
+			if check {
+				_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s: no fault found\n", path)
+				return err
+			}
+			return serve(cmd.Context(), s, newLog(cmd.ErrOrStderr(), debug))
+		},
+	}
+	c.Flags().StringVarP(&path, "config", "c", "/etc/roadseal/collector.toml", "configuration file")
+	c.Flags().BoolVar(&check, "check", false, "only check the configuration and the files it names")
+	c.Flags().BoolVar(&debug, "debug", false, "log more")
+	return c
+}
+
+func newLog(w io.Writer, debug bool) *slog.Logger {
+	level := slog.LevelInfo
+	if debug {
+		level = slog.LevelDebug
+	}
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level}))
+}
+
+// Limits of the session with the broker.
+const (
+	keepAlive = 20 * time.Second
+	// queue is how many messages may wait for the collector; the broker must
+	// not allow more unacknowledged ones (mosquitto: max_inflight_messages).
+	queue = 1024
+)
+
+func serve(ctx context.Context, s *settings, log *slog.Logger) error {
+	disk, err := durable.OpenDisk(s.store)
+	if err != nil {
+		return fmt.Errorf("cannot open the store: %w", err)
+	}
+	store, err := objstore.NewFolder(disk, s.limits)
+	if err != nil {
+		return errors.Join(fmt.Errorf("cannot open the store: %w", err), disk.Close())
+	}
+	board, err := newBoard(s.status, log)
+	if err != nil {
+		return errors.Join(err, store.Close())
+	}
+	announce(s, log)
+	c := collector.New(collector.Options{
+		Dial: collector.Dial(mqttlink.Options{Address: s.address, ClientID: s.identity.CommonName, TLS: s.tls, MaxPacket: wire.MaxUp,
+			KeepAlive: keepAlive, Persistent: true, ManualAck: true, Queue: queue}, s.shards),
+		Store: store, Key: s.key, StoreID: s.storeID, Shards: s.shards, Slots: s.stanzas, Quota: s.quota,
+		Status: board.show, Log: log,
+	})
+	err = c.Run(ctx)
+	if errors.Is(err, context.Canceled) {
+		err = nil // that is how it ends
+	}
+	last := board.last
+	log.Info("stopped", "stored", last.Stored, "receipts", last.Receipts, "alarms", last.Alarms)
+	err = errors.Join(err, board.close(), store.Close())
+	if err == nil && last.Alarms > 0 {
+		err = cli.WithCode(cli.Found, fmt.Errorf(`%d times the store held other bytes than a name says; "roadseal-collector verify" finds all such objects`, last.Alarms))
+	}
+	return err
+}
+
+// announce says at the start who this is.
+func announce(s *settings, log *slog.Logger) {
+	log.Info("collector starts", "version", cli.BuildVersion("roadseal-collector").Version, "receipt_key", s.key.String(),
+		"store_id", fmt.Sprintf("%x", s.storeID), "shards", s.shards.String(), "store", s.store)
+	if s.bench {
+		log.Warn("BENCH: only throw-away certificates are accepted; this is not for production")
+	}
+	if left := time.Until(s.identity.NotAfter); left < 30*24*time.Hour {
+		log.Warn("the client certificate expires soon", "not_after", s.identity.NotAfter.UTC().Format(time.DateOnly))
+	}
+}
+
+// A board shows the collector's status in a file.
+type board struct {
+	disk *durable.Disk // nil = nowhere
+	name string
+	log  *slog.Logger
+	ill  bool
+	last collector.Status
+}
+
+func newBoard(path string, log *slog.Logger) (*board, error) {
+	b := &board{log: log, name: filepath.Base(path)}
+	if path == "" {
+		return b, nil
+	}
+	var err error
+	if b.disk, err = durable.OpenDisk(filepath.Dir(path)); err != nil {
+		return nil, fmt.Errorf("cannot write the status: %w", err)
+	}
+	return b, nil
+}
+
+// show is called from the collector's goroutine.
+func (b *board) show(s collector.Status) {
+	b.last = s
+	if b.disk == nil {
+		return
+	}
+	var text bytes.Buffer
+	err := cli.PrintJSON(&text, s)
+	if err == nil {
+		err = durable.WriteVolatile(b.disk, ".", b.name, text.Bytes())
+	}
+	if err != nil && !b.ill {
+		b.log.Warn("cannot write the status", "err", err)
+	}
+	b.ill = err != nil
+}
+
+func (b *board) close() error {
+	if b.disk == nil {
+		return nil
+	}
+	return b.disk.Close()
+}
