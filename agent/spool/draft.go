@@ -65,8 +65,9 @@ func (d *Draft) Commit(m Meta, name envelope.Name, size int64) (Entry, error) {
 		return Entry{}, err
 	}
 	if err := s.fsys.Sync("."); err != nil {
-		// The name may be there or not; the next start finds out.
-		return Entry{}, err
+		// The name may or may not last, and asking again proves nothing. The
+		// caller will seal the source anew, so this object must go.
+		return Entry{}, errors.Join(err, s.fsys.Remove(e.fileName()))
 	}
 	if s.entries[e.Name] == nil {
 		s.add(e)

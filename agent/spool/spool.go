@@ -245,10 +245,9 @@ func (s *Spool) MarkStored(name envelope.Name) error {
 	if err := s.fsys.Rename(it.fileName(), e.fileName()); err != nil {
 		return err
 	}
-	if err := s.fsys.Sync("."); err != nil {
-		return err
-	}
 	s.forget(it)
 	s.add(e)
-	return nil
+	// If this goes wrong the new name may not last; the object is then offered
+	// once more after a power cut, and gets its receipt again.
+	return s.fsys.Sync(".")
 }
