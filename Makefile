@@ -81,6 +81,13 @@ cross: ## build the agent for armv7 and arm64 and check its size
 	@GOOS=linux GOARCH=arm GOARM=7 CGO_ENABLED=0 go build -trimpath -buildvcs=false -o $(BIN)/symbols ./cmd/roadseal-agent
 	@if go tool nm $(BIN)/symbols | grep -q 'text/template.(\*Template).Execute$$'; then echo "the agent links text/template"; exit 1; fi; rm $(BIN)/symbols
 
+.PHONY: ledger
+ledger: ## what costs what in the armv7 agent: bytes of code and data by origin
+	@mkdir -p $(BIN)
+	@GOOS=linux GOARCH=arm GOARM=7 CGO_ENABLED=0 go build -trimpath -buildvcs=false $(COLD) -o $(BIN)/symbols ./cmd/roadseal-agent
+	@go tool nm -size $(BIN)/symbols | awk -f cmd/ledger.awk | sort -rn | expand -t 10
+	@rm $(BIN)/symbols
+
 .PHONY: cross-test
 cross-test: ## unit tests of the vehicle's code for armv7 and arm64 under emulation (needs Debian's qemu-user)
 	@for t in "arm qemu-arm" "arm64 qemu-aarch64"; do set -- $$t; echo "tests on linux/$$1 under $$2"; \
@@ -88,7 +95,7 @@ cross-test: ## unit tests of the vehicle's code for armv7 and arm64 under emulat
 
 .PHONY: bench
 bench: ## the benchmarks of docs/benchmarks.md
-	@go test -run '^$$' -bench . -benchmem ./crypto/seal ./hal/gnss
+	@go test -run "^$$" -bench . -benchmem -count 5 ./crypto/seal ./hal/gnss
 
 .PHONY: clean
 clean: ## remove what the other targets made

@@ -34,7 +34,7 @@ func TestTheExampleIsAValidConfiguration(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, filepath.Join(filepath.Dir(path), "device.pem"), c.Device.Certificate, "relative to the file")
 	require.Equal(t, "/var/lib/roadseal", c.Device.State)
-	require.EqualValues(t, 8<<30, c.Spool.MaxBytes)
+	require.EqualValues(t, int64(8<<30), c.Spool.MaxBytes)
 	require.Equal(t, 3*time.Second, c.Vehicle.HoldUp.Duration)
 	require.Len(t, c.Streams, 3)
 	require.Equal(t, 30*time.Second, c.Cameras[0].Rescan.Duration)

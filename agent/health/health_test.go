@@ -1,0 +1,69 @@
+package health_test
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"roadseal/agent/health"
+	"roadseal/agent/spool"
+	"roadseal/agent/uplink"
+	"roadseal/hal/durable"
+)
+
+var now = time.Date(2026, 11, 24, 5, 30, 0, 0, time.UTC)
+
+func status() *health.Status {
+	return &health.Status{Version: 1, Agent: "1.2.0", PID: 77, Boot: 12, Started: now.Add(-time.Hour), Updated: now.Add(-2 * time.Second),
+		Certificate: health.Certificate{NotAfter: now.AddDate(1, 0, 0), Floor: now.AddDate(0, 0, -1)},
+		GNSS:        &health.GNSS{Up: true, Fixes: 36000, Marked: 2, LastFixAge: 0.1, InMemory: 40},
+		Cameras:     []health.Camera{{Name: "dash", Reason: "no such folder", Failed: 1, Last: "vanished"}},
+		Ignition:    true,
+		Spool:       health.Spool{Usage: spool.Usage{QueuedObjects: 3, QueuedBytes: 228e6, StoredObjects: 2, StoredBytes: 1500}, FreeBytes: 5e9},
+		Uplink:      uplink.Status{LastError: "nothing listens at 10.1.2.3:8883"},
+		Problems:    []string{"not connected: nothing listens at 10.1.2.3:8883"},
+	}
+}
+
+func TestWhatIsWrittenIsRead(t *testing.T) {
+	d, err := durable.OpenDisk(t.TempDir())
+	require.NoError(t, err)
+	defer d.Close()
+	require.NoError(t, health.Write(d, status()))
+	got, err := health.Read(d.Path())
+	require.NoError(t, err)
+	require.Equal(t, status(), got)
+}
+
+func TestReadSaysWhy(t *testing.T) {
+	dir := t.TempDir()
+	_, err := health.Read(dir)
+	require.ErrorContains(t, err, "the agent has not run since the last boot")
+	require.NoError(t, os.WriteFile(filepath.Join(dir, health.FileName), []byte("{"), 0o600))
+	_, err = health.Read(dir)
+	require.ErrorContains(t, err, "cannot be read")
+}
+
+func TestText(t *testing.T) {
+	var b bytes.Buffer
+	s := status()
+	require.NoError(t, s.Text(&b, now))
+	require.Equal(t, `agent          running, pid 77, start 12, version 1.2.0
+certificate    until 2027-11-24; trusted time not before 2026-11-23
+gnss           up; 36000 fixes (2 marked), last 0 s ago; 0 epochs without a fix, 0 bad checksums; 40 fixes in memory, 0 lost
+camera dash    down: no such folder; 0 pending, 0 sealed, 0 known already, 1 failed
+spool          3 objects (228.0 MB) queued, 2 (1.5 kB) delivered and kept, 5.0 GB free
+uplink         down: nothing listens at 10.1.2.3:8883
+problem        not connected: nothing listens at 10.1.2.3:8883
+`, b.String())
+
+	b.Reset()
+	s.Bench = true
+	require.NoError(t, s.Text(&b, now.Add(time.Minute)))
+	require.Contains(t, b.String(), "BENCH")
+	require.Contains(t, b.String(), "not running or hanging: this status is of 2026-11-24T05:29:58Z")
+}
