@@ -72,6 +72,18 @@ fuzz: ## each fuzz target for FUZZTIME (default 10s)
 		done; done
 	@echo "make fuzz: PASSED"
 
+# Recordings for "make kills"; without them a made-up drive and clips of noise
+# are played.
+ROADSEAL_DATA ?= ../shared/data
+
+.PHONY: kills
+kills: build ## kill -9 of agent, collector and broker, 20 times each in mid-upload (about 3 minutes)
+	@mkdir -p out/noise; for i in 1 2 3 4 5 6; do test -s out/noise/$$i.mp4 || head -c 3000000 /dev/urandom > out/noise/$$i.mp4; done
+	@if test -d $(ROADSEAL_DATA)/video; \
+		then drive="--nmea $(ROADSEAL_DATA)/nmea/drive-comma2k19-10hz.nmea --camera $(ROADSEAL_DATA)/video --loop 25"; \
+		else drive="--camera out/noise --loop 10"; fi; \
+	$(BIN)/roadseal-bench drive $$drive --out out/kills --speed 40 --rate 4000000 --max-age 2s --kill agent=20,collector=20,broker=20
+
 .PHONY: cross
 cross: ## build the agent for armv7 and arm64 and check its size
 	@mkdir -p $(BIN)

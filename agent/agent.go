@@ -20,8 +20,10 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
 
 	"roadseal/agent/config"
+	"roadseal/agent/health"
 	"roadseal/agent/intake"
 	"roadseal/agent/policy"
 	"roadseal/agent/spool"
@@ -72,6 +74,7 @@ type Agent struct {
 	receiver *receiver // nil without [gnss]
 
 	power chan struct{}
+	full  error // why this start could not be counted: it uploads only
 }
 
 // New checks everything that can be checked without waiting and opens the
@@ -80,7 +83,8 @@ func New(o Options) (*Agent, error) {
 	if err := seal.SelfTest(); err != nil {
 		return nil, fmt.Errorf("the sealing self-test does not pass on this processor, nothing is started: %w", err)
 	}
-	a := &Agent{opt: o, cfg: o.Config, log: o.Log, started: time.Now(), power: make(chan struct{}, 1)}
+	cfg := *o.Config
+	a := &Agent{opt: o, cfg: &cfg, log: o.Log, started: time.Now(), power: make(chan struct{}, 1)}
 	if err := a.open(); err != nil {
 		return nil, errors.Join(err, a.Close())
 	}
@@ -116,7 +120,11 @@ func (a *Agent) open() (err error) {
 	}
 	a.clock = mtls.NewClock(floor)
 	a.saved.Store(floor.Unix())
-	if a.boot, err = nextBoot(a.state); err != nil {
+	a.boot, err = nextBoot(a.state)
+	if errors.Is(err, unix.ENOSPC) {
+		a.full, err = err, nil // uploading makes room
+	}
+	if err != nil {
 		return err
 	}
 	return a.assemble()
@@ -140,6 +148,9 @@ func (a *Agent) assemble() (err error) {
 		Slots: a.cfg.Collector.Stanzas, Order: a.cfg.Streams.Order})
 	if err != nil {
 		return err
+	}
+	if a.full != nil {
+		a.cfg.Cameras, a.cfg.GNSS = nil, nil // nothing may be named by a start that is not counted
 	}
 	for _, c := range a.cfg.Cameras {
 		a.cameras = append(a.cameras, intake.Camera{Name: c.Name, Folder: Folder(c, a.log), Remove: c.AfterSeal == config.Remove})
@@ -200,8 +211,9 @@ func (a *Agent) PowerFail() {
 const flushTime = 4 * time.Second
 
 // Run works until ctx ends or power fails. Uploads stop at once then; the open
-// track document is made durable first, and on a power failure event clips
-// are sealed while power lasts.
+// track document is made durable first, without waiting for the broker to be
+// left or a clip to be synced, and on a power failure event clips are sealed
+// while power lasts.
 func (a *Agent) Run(ctx context.Context) error {
 	watch, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
@@ -209,18 +221,33 @@ func (a *Agent) Run(ctx context.Context) error {
 	for _, c := range a.cameras {
 		folders.Go(func() error { return c.Folder.Run(watch) })
 	}
-	power, err := a.work(ctx)
-	err = errors.Join(unlessCanceled(err), a.finish(power))
+	ctx, end := context.WithCancel(ctx)
+	defer end()
+	var others errgroup.Group
+	for _, part := range []func(context.Context) error{a.intake.Segments, a.uplink.Run, a.report, a.awaitRoom} {
+		others.Go(func() error {
+			defer end() // none ends before ctx but by a fault
+			return part(ctx)
+		})
+	}
+	since, power, err := a.record(ctx, end)
+	err = errors.Join(unlessCanceled(err), a.finish(since, power))
 	stop()
-	return errors.Join(err, unlessCanceled(folders.Wait()))
+	err = errors.Join(err, unlessCanceled(others.Wait()), unlessCanceled(folders.Wait()))
+	last := a.status()
+	last.Stopped = true
+	if werr := health.Write(a.run, last); werr != nil {
+		a.log.Warn("cannot write the last status", "reason", werr)
+	}
+	return err
 }
 
-// work runs all other parts and reports whether failing power ended them.
-func (a *Agent) work(ctx context.Context) (power bool, err error) {
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
+// record runs the way of the fixes until ctx ends. It reports when that was,
+// and whether failing power was the reason, which also ends ctx.
+func (a *Agent) record(ctx context.Context, end context.CancelFunc) (since time.Time, power bool, err error) {
+	defer end()
 	g, ctx := errgroup.WithContext(ctx)
-	parts := []func(context.Context) error{a.vehicle.Run, a.intake.Run, a.uplink.Run, a.report}
+	parts := []func(context.Context) error{a.vehicle.Run, a.intake.Documents}
 	if a.receiver != nil {
 		parts = append(parts, a.receiver.Run)
 	}
@@ -232,22 +259,23 @@ func (a *Agent) work(ctx context.Context) (power bool, err error) {
 		case <-ctx.Done():
 		case <-a.power:
 			power = true
-			stop()
+			end()
 		}
+		since = time.Now()
 		return nil
 	})
 	err = g.Wait()
-	return power, err
+	return since, power, err
 }
 
-// finish makes durable what is in memory only.
-func (a *Agent) finish(power bool) error {
+// finish makes durable what is in memory only. Its time counts from the end.
+func (a *Agent) finish(since time.Time, power bool) error {
 	limit := flushTime
 	if power {
 		limit = a.cfg.Vehicle.HoldUp.Duration
 		a.log.Warn("power is failing", "holdup", limit)
 	}
-	ctx, stop := context.WithTimeout(context.Background(), limit)
+	ctx, stop := context.WithDeadline(context.Background(), since.Add(limit))
 	defer stop()
 	err := a.intake.Flush(ctx)
 	a.saveTime()

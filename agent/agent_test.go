@@ -42,7 +42,25 @@ type unit struct {
 	dir string
 	id  open.Identity
 	gps *os.File // the receiver's end
-	log bytes.Buffer
+	log logbook
+}
+
+// A logbook is a log that may be read while it is written.
+type logbook struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (l *logbook) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(p)
+}
+
+func (l *logbook) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
 }
 
 func newUnit(t *testing.T) *unit {

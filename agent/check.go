@@ -82,10 +82,18 @@ func (k *checker) certificate() {
 	if err == nil {
 		err = wire.CheckDevice(id.CommonName)
 	}
-	k.result("certificate", err, "valid until %s", id.NotAfter.UTC().Format(time.DateOnly))
+	day := id.NotAfter.UTC().Format(time.DateOnly)
+	if err == nil && id.NotAfter.Before(k.clock.Now()) {
+		err = fmt.Errorf("expired on %s: the broker will refuse it; issue a new one", day)
+	}
+	k.result("certificate", err, "valid until %s", day)
 	// Whether it has expired is for trusted time to say; the wall clock gives
 	// a hint that a person can judge.
-	if left := time.Until(id.NotAfter); err == nil && left < 30*24*time.Hour {
+	switch left := time.Until(id.NotAfter); {
+	case err != nil:
+	case left < 0:
+		k.add(Warn, "certificate", "by this machine's clock it has expired: renew it, or set the clock")
+	case left < 30*24*time.Hour:
 		k.add(Warn, "certificate", "by this machine's clock %d days are left: renew it", int(left.Hours()/24))
 	}
 	if k.cfg.Bench.Enabled {
@@ -170,7 +178,7 @@ func (k *checker) cameras(ctx context.Context) {
 		subject := "camera " + c.Name
 		all, err := Folder(c, slog.New(slog.DiscardHandler)).List(ctx)
 		if err != nil {
-			k.add(Bad, subject, "%v", err)
+			k.add(Bad, subject, "%s", strings.TrimPrefix(err.Error(), subject+": "))
 			continue
 		}
 		good := 0

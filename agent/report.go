@@ -15,7 +15,10 @@ const (
 	summaryEvery = time.Hour
 )
 
-// report keeps the status file fresh until ctx ends, and once more then.
+// quietTime is what a receiver may take to begin to talk.
+const quietTime = 15 * time.Second
+
+// report keeps the status file fresh until ctx ends; Run writes the last one.
 func (a *Agent) report(ctx context.Context) error {
 	if a.cfg.Bench.Enabled {
 		a.log.Warn("BENCH: throw-away certificates, never production")
@@ -66,8 +69,15 @@ func (a *Agent) status() *health.Status {
 // problems says in words what keeps data from being sealed or delivered.
 func (a *Agent) problems(s *health.Status) (all []string) {
 	add := func(format string, args ...any) { all = append(all, fmt.Sprintf(format, args...)) }
+	if a.full != nil {
+		s.Spool.Full = true
+		add("nothing is recorded until uploading has made room: the disk was full at the start")
+	}
 	if s.GNSS != nil && !s.GNSS.Up {
 		add("no fixes: %s", s.GNSS.Reason)
+	}
+	if g := s.GNSS; g != nil && g.Up && g.Fixes+g.NoFix == 0 && time.Since(a.started) > quietTime {
+		add("no fixes: the port is open, but nothing readable has come (%d bad checksums); hint: [gnss] baud, the wiring, or a receiver that does not send NMEA", g.BadChecksum)
 	}
 	for _, c := range s.Cameras {
 		if !c.Present {
@@ -86,6 +96,9 @@ func (a *Agent) problems(s *health.Status) (all []string) {
 	}
 	if !s.Uplink.Connected && s.Uplink.LastError != "" {
 		add("not connected: %s", s.Uplink.LastError)
+	}
+	if s.Uplink.Connected && s.Uplink.BadReceipts > 0 && s.Uplink.LastError != "" {
+		add("no receipt is accepted: %s", s.Uplink.LastError)
 	}
 	if s.Spool.Foreign > 0 {
 		add("%d files in the spool belong to another release and are left alone", s.Spool.Foreign)

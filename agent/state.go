@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -42,6 +43,37 @@ func nextBoot(state durable.FS) (uint32, error) {
 		return 0, fmt.Errorf("cannot count this start: %w", err)
 	}
 	return boot, nil
+}
+
+// ErrAgain is what Run returns when the disk was full at the start, so that the
+// agent uploaded only, and has room now: make a new Agent, which records.
+var ErrAgain = errors.New("the disk has room again")
+
+// Room that a start needs, and how often it is looked for.
+const (
+	startRoom = 256 << 10
+	lookEvery = 5 * time.Second
+)
+
+// awaitRoom removes delivered objects from a disk that was full at the start,
+// until there is room to begin anew.
+func (a *Agent) awaitRoom(ctx context.Context) error {
+	for a.full != nil {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(lookEvery):
+		}
+		draft, err := a.spool.Create(startRoom)
+		if err == nil {
+			err = draft.Discard()
+		}
+		if free, ferr := a.queue.Free(); err == nil && ferr == nil && free >= startRoom {
+			return ErrAgain
+		}
+	}
+	<-ctx.Done()
+	return ctx.Err()
 }
 
 // ReadTagKey returns the key of the source tags from a state directory. Its

@@ -47,7 +47,8 @@ type Status struct {
 	Ignition    bool          `json:"ignition"`
 	Spool       Spool         `json:"spool"`
 	Uplink      uplink.Status `json:"uplink"`
-	Problems    []string      `json:"problems"` // what keeps data from being sealed or delivered, in words
+	Stopped     bool          `json:"stopped,omitempty"` // the last word of an agent that ended in order
+	Problems    []string      `json:"problems"`          // what keeps data from being sealed or delivered, in words
 }
 
 // Certificate tells how long the unit may still connect, by trusted time.
@@ -122,11 +123,17 @@ func (s *Status) Text(w io.Writer, now time.Time) error {
 		p.line("BENCH", "throw-away certificates; never production")
 	}
 	state := "running"
-	if age := now.Sub(s.Updated); age > Stale || age < -Stale {
+	if age := now.Sub(s.Updated); s.Stopped {
+		state = fmt.Sprintf("stopped at %s", s.Updated.Format(time.RFC3339))
+	} else if age > Stale || age < -Stale {
 		state = fmt.Sprintf("not running or hanging: this status is of %s", s.Updated.Format(time.RFC3339))
 	}
 	p.line("agent", "%s, pid %d, start %d, version %s", state, s.PID, s.Boot, s.Agent)
-	p.line("certificate", "until %s; trusted time not before %s", day(s.Certificate.NotAfter), day(s.Certificate.Floor))
+	until := "until"
+	if s.Certificate.NotAfter.Before(s.Certificate.Floor) {
+		until = "EXPIRED on"
+	}
+	p.line("certificate", "%s %s; trusted time not before %s", until, day(s.Certificate.NotAfter), day(s.Certificate.Floor))
 	if g := s.GNSS; g != nil {
 		p.line("gnss", "%s; %d fixes (%d marked), last %s; %d epochs without a fix, %d bad checksums; %d fixes in memory, %d lost",
 			upOr(g.Up, g.Reason), g.Fixes, g.Marked, ago(g.LastFixAge), g.NoFix, g.BadChecksum, g.InMemory, g.Lost)

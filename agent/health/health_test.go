@@ -62,8 +62,15 @@ problem        not connected: nothing listens at 10.1.2.3:8883
 `, b.String())
 
 	b.Reset()
-	s.Bench = true
+	s.Stopped = true
+	require.NoError(t, s.Text(&b, now.Add(time.Minute)))
+	require.Contains(t, b.String(), "agent          stopped at 2026-11-24T05:29:58Z, pid 77")
+	s.Stopped = false
+
+	b.Reset()
+	s.Bench, s.Certificate.NotAfter = true, now.AddDate(0, 0, -2)
 	require.NoError(t, s.Text(&b, now.Add(time.Minute)))
 	require.Contains(t, b.String(), "BENCH")
+	require.Contains(t, b.String(), "EXPIRED on 2026-11-22")
 	require.Contains(t, b.String(), "not running or hanging: this status is of 2026-11-24T05:29:58Z")
 }

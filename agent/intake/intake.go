@@ -23,6 +23,7 @@ import (
 	"roadseal/agent/policy"
 	"roadseal/agent/spool"
 	"roadseal/agent/track"
+	"roadseal/agent/wire"
 	"roadseal/crypto/envelope"
 	"roadseal/crypto/record"
 	"roadseal/crypto/seal"
@@ -76,15 +77,12 @@ func New(o Options) *Intake {
 	return &Intake{opt: o, sealing: make(chan struct{}, 1), counts: map[string]Counts{}}
 }
 
-// Run takes segments and track documents until ctx ends. A seal that is under
-// way then is dropped; Flush comes after.
-func (i *Intake) Run(ctx context.Context) error {
+// Segments seals segments until ctx ends. A seal that is under way then is
+// dropped, unless it is being synced already.
+func (i *Intake) Segments(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	for _, c := range i.opt.Cameras {
 		g.Go(func() error { return i.segments(ctx, c) })
-	}
-	if i.opt.Track != nil {
-		g.Go(func() error { return i.documents(ctx) })
 	}
 	g.Go(func() error { <-ctx.Done(); return ctx.Err() })
 	return g.Wait()
@@ -125,8 +123,13 @@ const (
 	maxPause = time.Minute
 )
 
-// documents seals track documents as they close.
-func (i *Intake) documents(ctx context.Context) error {
+// Documents seals track documents as they close, until ctx ends; Flush comes
+// after. It does not wait for a segment that is being sealed.
+func (i *Intake) Documents(ctx context.Context) error {
+	if i.opt.Track == nil {
+		<-ctx.Done()
+		return ctx.Err()
+	}
 	pause := minPause
 	for {
 		d, err := i.opt.Track.Next(ctx)
@@ -148,7 +151,7 @@ func (i *Intake) documents(ctx context.Context) error {
 }
 
 // Flush closes the open track document and seals all that wait. It is called
-// after Run has ended.
+// after Documents has ended.
 func (i *Intake) Flush(ctx context.Context) error {
 	if i.opt.Track == nil {
 		return nil
@@ -182,10 +185,18 @@ func (i *Intake) document(ctx context.Context, d track.Document) error {
 	return nil
 }
 
-// seal makes one object of content durable in the spool. check, if any, has
-// the last word before the object counts.
+// seal makes one object of content durable in the spool. content has the last
+// word, by Unchanged, before the object counts. What could never be kept or
+// uploaded is refused before it is read: it must not stand in the way of the
+// others.
 func (i *Intake) seal(ctx context.Context, content source, size int64, rec record.Record, st policy.Stream, tag spool.Tag) (spool.Entry, error) {
+	if size > wire.MaxObject {
+		return spool.Entry{}, refused(fmt.Errorf("sealed it has %d bytes, at most %d can be uploaded", size, int64(wire.MaxObject)))
+	}
 	draft, err := i.opt.Spool.Create(size)
+	if errors.Is(err, spool.ErrTooLarge) {
+		return spool.Entry{}, refused(err)
+	}
 	if err != nil {
 		return spool.Entry{}, err
 	}

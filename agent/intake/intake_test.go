@@ -36,6 +36,7 @@ type rig struct {
 	id     open.Identity
 	record string // the recorder's folder
 	disk   *durable.Disk
+	fsys   durable.FS // disk, or what stands before it
 	limits spool.Options
 	log    bytes.Buffer
 	boot   uint32
@@ -54,7 +55,7 @@ func newRig(t *testing.T) *rig {
 	require.NoError(t, err)
 	d, err := durable.OpenDisk(t.TempDir())
 	require.NoError(t, err)
-	r := &rig{t: t, id: id, record: t.TempDir(), disk: d}
+	r := &rig{t: t, id: id, record: t.TempDir(), disk: d, fsys: d}
 	r.limits = spool.Options{MaxBytes: 1 << 30, Slots: slots, Order: r.streams().Order}
 	t.Cleanup(func() {
 		if r.stop != nil {
@@ -80,7 +81,7 @@ func (r *rig) streams() policy.Set {
 func (r *rig) prepare() {
 	r.t.Helper()
 	var err error
-	r.spool, err = spool.Open(r.disk, r.limits)
+	r.spool, err = spool.Open(r.fsys, r.limits)
 	require.NoError(r.t, err)
 	p, err := camera.Preset("blackvue")
 	require.NoError(r.t, err)
@@ -99,10 +100,11 @@ func (r *rig) start() {
 	r.t.Helper()
 	r.prepare()
 	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan struct{}, 2)
-	go func() { _ = r.Run(ctx); done <- struct{}{} }()
+	done := make(chan struct{}, 3)
+	go func() { _ = r.Segments(ctx); done <- struct{}{} }()
+	go func() { _ = r.Documents(ctx); done <- struct{}{} }()
 	go func() { _ = r.folder.Run(ctx); done <- struct{}{} }()
-	r.stop = func() { cancel(); <-done; <-done; r.stop = nil }
+	r.stop = func() { cancel(); <-done; <-done; <-done; r.stop = nil }
 }
 
 func (r *rig) clip(name, content string) {
@@ -199,13 +201,32 @@ func TestRemoveAfterSeal(t *testing.T) {
 func TestAFullSpoolIsSaidAndWaitedFor(t *testing.T) {
 	r := newRig(t)
 	r.limits.MaxBytes = 1 << 20
-	r.clip("20261124_053000_NF.mp4", strings.Repeat("x", 2<<20))
+	r.clip("20261124_053000_NF.mp4", strings.Repeat("x", 700_000))
+	r.clip("20261124_053100_NF.mp4", strings.Repeat("y", 700_000))
 	r.start()
 	r.until("said", func() bool { return strings.Contains(r.Problem(), "the spool is full") })
 	require.Positive(t, r.Counts("dash").Failed)
-	require.FileExists(t, filepath.Join(r.record, "20261124_053000_NF.mp4"))
+	require.FileExists(t, filepath.Join(r.record, "20261124_053100_NF.mp4"))
 	r.stop()
 	require.Equal(t, 1, strings.Count(r.log.String(), "cannot seal"), "said once")
+}
+
+// TestAClipThatNeverFitsStopsNoOther: it is the first in line, is reported, and
+// the next ones are sealed at once.
+func TestAClipThatNeverFitsStopsNoOther(t *testing.T) {
+	r := newRig(t)
+	r.limits.MaxBytes = 1 << 20
+	r.clip("20261124_053000_EF.mp4", strings.Repeat("x", 2<<20))
+	r.start()
+	r.until("said", func() bool { return strings.Contains(r.Counts("dash").Last, "larger than [spool] max_bytes") })
+	r.clip("20261124_053100_NF.mp4", "front")
+	begin := time.Now()
+	r.until("sealed", func() bool { return r.Counts("dash").Sealed == 1 })
+	require.Less(t, time.Since(begin), 4*time.Second)
+	require.Empty(t, r.Problem())
+	require.Equal(t, 1, r.Counts("dash").Failed)
+	_, complete := r.folder.Tags()
+	require.True(t, complete)
 }
 
 // TestTagsOfDroppedClipsAreForgotten: the ledger is bounded by what the

@@ -47,9 +47,9 @@ func (i *Intake) segments(ctx context.Context, c Camera) error {
 const lookAgain = 50 * time.Millisecond
 
 // Events seals event clips, and nothing else, until ctx ends: power is failing
-// and nothing else is worth the last seconds. It is called after Run has
-// ended, while the folders still run. What it cannot seal is met again at the
-// next start.
+// and nothing else is worth the last seconds. It is called after the context of
+// Segments has ended, while the folders still run. What it cannot seal is met
+// again at the next start.
 func (i *Intake) Events(ctx context.Context) {
 	for ctx.Err() == nil {
 		for _, c := range i.opt.Cameras {
@@ -88,7 +88,9 @@ func (i *Intake) turn(ctx context.Context, c Camera, s camera.Segment) error {
 	what, err := i.segment(ctx, c, s)
 	vanished := errors.Is(err, fs.ErrNotExist)
 	switch {
-	case err == nil || vanished || errors.Is(err, camera.ErrRefused):
+	case err == nil:
+	case errors.Is(err, camera.ErrRefused):
+		c.Folder.Tagged(s, spool.Tag{}) // or no tag could be dropped while it is there
 	case ctx.Err() != nil:
 		c.Folder.Release(s)
 	default:
@@ -106,6 +108,7 @@ func (i *Intake) turn(ctx context.Context, c Camera, s camera.Segment) error {
 	switch what {
 	case sealedNow:
 		n.Sealed++
+		n.Last = "" // what kept one from it is over, or will be met again
 	case knownAlready:
 		n.Known++
 	case failed:

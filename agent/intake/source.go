@@ -3,7 +3,10 @@ package intake
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
+
+	"roadseal/hal/camera"
 )
 
 // A source is content to be sealed that can tell, after it was read, whether
@@ -43,3 +46,6 @@ type sourceError struct{ err error }
 
 func (e *sourceError) Error() string { return e.err.Error() }
 func (e *sourceError) Unwrap() error { return e.err }
+
+// refused says that this one segment cannot be sealed, now or later.
+func refused(why error) error { return &sourceError{fmt.Errorf("%w: %w", camera.ErrRefused, why)} }

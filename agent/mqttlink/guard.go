@@ -33,6 +33,7 @@ type guard struct {
 	closed  atomic.Bool // on this side
 	lost    func(error) // an error of reading or writing while not closed
 	written func()      // a PUBLISH has been written or has failed
+	acked   func(n int) // so many PUBACK have come; may be nil
 }
 
 // Read fails before the last byte of a bad packet's header gets through.
@@ -41,6 +42,10 @@ func (g *guard) Read(p []byte) (int, error) {
 	if bad := g.frames.follow(p[:n]); bad != nil {
 		n, err = 0, bad
 	}
+	if g.frames.acks > 0 && g.acked != nil {
+		g.acked(g.frames.acks)
+	}
+	g.frames.acks = 0
 	g.note(err)
 	return n, err
 }
@@ -76,6 +81,7 @@ type frames struct {
 	length int
 	shift  int
 	body   int // bytes of the packet that are still to come
+	acks   int // PUBACK since somebody asked
 }
 
 func (f *frames) follow(p []byte) error {
@@ -106,6 +112,9 @@ func (f *frames) header(b byte) error {
 	f.shift += 7
 	if b&0x80 == 0 {
 		f.inside, f.body = false, f.length
+		if f.first == puback {
+			f.acks++
+		}
 		return f.check(f.length)
 	}
 	if f.shift == 28 {

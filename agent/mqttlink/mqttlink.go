@@ -15,6 +15,7 @@ import (
 	"unicode/utf8"
 
 	mqtt "github.com/eclipse/paho.mqtt.golang"
+	"github.com/eclipse/paho.mqtt.golang/packets"
 )
 
 // Options say whom to connect to and as who.
@@ -44,6 +45,7 @@ const (
 	endTimeout  = 15 * time.Second       // for the library to end once its connection is closed
 	answerTime  = 10 * time.Second       // for the broker to answer SUBSCRIBE
 	maxTopic    = 256                    // bytes; the smallest limit among the brokers we know
+	maxUnacked  = 1024                   // publications; the library remembers the number of each
 )
 
 // A Message is what the broker delivered.
@@ -67,6 +69,7 @@ type Session struct {
 	client   mqtt.Client
 	messages chan Message
 	dropped  atomic.Int64
+	unacked  atomic.Int64  // publications that the broker has not acknowledged
 	turn     chan struct{} // holds an element while a publication is on its way to the socket
 
 	mu   sync.Mutex
@@ -158,7 +161,7 @@ func (s *Session) library(ctx context.Context, o Options) *mqtt.ClientOptions {
 			s.end(err)
 			return nil, err
 		}
-		g := &guard{Conn: conn, frames: frames{max: o.MaxPacket}, lost: s.lost, written: s.next}
+		g := &guard{Conn: conn, frames: frames{max: o.MaxPacket}, lost: s.lost, written: s.next, acked: func(n int) { s.unacked.Add(int64(-n)) }}
 		s.mu.Lock()
 		s.conn = g
 		s.mu.Unlock()
@@ -171,12 +174,16 @@ func (s *Session) library(ctx context.Context, o Options) *mqtt.ClientOptions {
 	})
 }
 
-// store tells when the library closes its store, the last thing it does after
-// a failed connection attempt and after Disconnect.
+// store keeps nothing: what the library would put there is for a reconnection
+// that it never makes, and a broker that acknowledges nothing could fill the
+// memory with it. It tells when the library closes it, the last thing it does
+// after a failed connection attempt and after Disconnect.
 type store struct {
 	mqtt.Store
 	closed func()
 }
+
+func (*store) Put(string, packets.ControlPacket) {}
 
 func (s *store) Close() {
 	s.Store.Close()
@@ -226,7 +233,7 @@ func (s *Session) end(err error) {
 // Publish hands a message with QoS 1 to the connection and returns when the
 // one before it has been written to the socket. That and a later PUBACK say
 // nothing about what becomes of the message. The payload must not be changed
-// any more: the library holds it until the broker has acknowledged it.
+// any more. A broker that acknowledges nothing for long ends the session.
 //
 // It fails on a topic that is empty, longer than 256 bytes, not UTF-8 or with a
 // wildcard, and with the reason once the session is over.
@@ -240,6 +247,10 @@ func (s *Session) Publish(topic string, payload []byte) error {
 	select {
 	case s.turn <- struct{}{}:
 	case <-s.done:
+		return s.Err()
+	}
+	if s.unacked.Add(1) > maxUnacked {
+		s.end(fmt.Errorf("broker acknowledges nothing: %d publications wait for it", maxUnacked))
 		return s.Err()
 	}
 	token := s.client.Publish(topic, 1, false, payload)

@@ -21,10 +21,13 @@ type Draft struct {
 
 // Create begins an object of about the given size in bytes, making room by
 // removing delivered objects, oldest first. It returns ErrFull where that is
-// not enough.
+// not enough, and ErrTooLarge where it never would be.
 func (s *Spool) Create(size int64) (*Draft, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if size > s.opt.MaxBytes {
+		return nil, ErrTooLarge
+	}
 	if err := s.makeRoom(size); err != nil {
 		return nil, err
 	}

@@ -5,7 +5,9 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"maps"
 	"slices"
 
 	"roadseal/hal/durable"
@@ -16,8 +18,13 @@ import (
 // not sealed again.
 const ledgerFile = "tags"
 
-// maxLedger bounds the ledger in bytes: a recorder's ring of 100,000 clips.
-const maxLedger = 100_000 * 33
+// maxTags bounds the ledger: a recorder's ring of so many clips. Beyond it, some
+// tag gives way to the new one.
+const maxTags = 100_000
+
+// maxLedger is the same in bytes. What is read of a longer file is its
+// beginning: a lost tag costs one clip sealed twice, not the start.
+const maxLedger = maxTags * 33
 
 // HasTag reports whether a recorder's file with this source tag has been
 // sealed already.
@@ -105,28 +112,77 @@ func (s *Spool) makeRoom(size int64) error {
 	return s.drop(drop)
 }
 
-// drop removes delivered objects. Their source tags are durable in the ledger
-// before the first file goes.
+// drop removes delivered objects. Those without a source tag go first: on a
+// disk without any room they make some for the ledger, where the tags of the
+// others are durable before the first of their files goes.
 func (s *Spool) drop(items []*item) error {
-	grown := false
+	var tagged []*item
 	for _, it := range items {
-		if it.Tag != (Tag{}) && !s.ledger[it.Tag] {
-			s.ledger[it.Tag] = true
-			grown = true
-		}
-	}
-	if grown {
-		if err := s.writeLedger(); err != nil {
+		if it.Tag != (Tag{}) {
+			tagged = append(tagged, it)
+		} else if err := s.remove(it); err != nil {
 			return err
 		}
 	}
-	for _, it := range items {
-		if err := s.fsys.Remove(it.fileName()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	err := s.remember(tagged)
+	if err != nil && s.empty(tagged) {
+		err = s.remember(tagged)
+	}
+	if err != nil {
+		return err
+	}
+	for _, it := range tagged {
+		if err := s.remove(it); err != nil {
 			return err
 		}
-		s.forget(it)
 	}
 	return s.fsys.Sync(".")
+}
+
+// empty gives back the space of delivered objects and keeps their names, and
+// with them their tags, where there is no room for the ledger otherwise. It
+// reports whether it did.
+func (s *Spool) empty(items []*item) (done bool) {
+	for _, it := range items {
+		f, err := s.fsys.Update(it.fileName())
+		if err != nil {
+			continue
+		}
+		err = f.Truncate(0)
+		done = errors.Join(err, f.Close()) == nil || done
+	}
+	return done
+}
+
+func (s *Spool) remove(it *item) error {
+	if err := s.fsys.Remove(it.fileName()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	s.forget(it)
+	return nil
+}
+
+// remember makes the tags of items durable in the ledger. After an error none
+// of them counts as being there: the next attempt must write them again.
+func (s *Spool) remember(items []*item) error {
+	old := maps.Clone(s.ledger)
+	for _, it := range items {
+		s.ledger[it.Tag] = true
+	}
+	if len(s.ledger) == len(old) {
+		return nil
+	}
+	for t := range old {
+		if len(s.ledger) <= maxTags {
+			break
+		}
+		delete(s.ledger, t)
+	}
+	if err := s.writeLedger(); err != nil {
+		s.ledger = old
+		return err
+	}
+	return nil
 }
 
 func (s *Spool) writeLedger() error {
@@ -146,8 +202,16 @@ func (s *Spool) writeLedger() error {
 // sealed twice, not the start.
 func readLedger(fsys durable.FS) (map[Tag]bool, error) {
 	tags := map[Tag]bool{}
-	b, err := durable.ReadFile(fsys, ledgerFile, maxLedger)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	f, err := fsys.Open(ledgerFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return tags, nil
+	}
+	var b []byte
+	if err == nil {
+		b, err = io.ReadAll(io.LimitReader(f, maxLedger))
+		err = errors.Join(err, f.Close())
+	}
+	if err != nil {
 		return nil, fmt.Errorf("cannot read the source tags of the spool: %w", err)
 	}
 	for line := range bytes.Lines(b) {

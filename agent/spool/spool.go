@@ -24,7 +24,11 @@ import (
 
 // ErrFull is returned by Create when a limit is reached and no delivered
 // object is left to make room.
-var ErrFull = errors.New("the spool is full: [spool] max_bytes or keep_free is reached and every object is still undelivered")
+var ErrFull = errors.New("the spool is full: [spool] max_bytes or keep_free is reached, and no delivered object is left to make room")
+
+// ErrTooLarge is returned by Create for an object that the spool could not hold
+// if it were empty.
+var ErrTooLarge = errors.New("the object is larger than [spool] max_bytes")
 
 // Options are the limits and the order of a spool.
 type Options struct {
@@ -125,9 +129,8 @@ func (s *Spool) readNames() error {
 			return fmt.Errorf("cannot clean the spool: %w", err)
 		}
 	}
-	if len(litter) == 0 {
-		return nil
-	}
+	// Also for the names that were found: a process that was killed may not
+	// have come to the sync.
 	return s.fsys.Sync(".")
 }
 

@@ -39,6 +39,9 @@ const maxContent = 64<<10 - envelope.RecordSize - maxLine
 // are counted.
 const maxWaiting = 16
 
+// sealTime is what is left of the age limit for sealing and syncing.
+const sealTime = 2 * time.Second
+
 // A Document is a closed batch of fixes.
 type Document struct {
 	Boot, Sequence uint32
@@ -150,7 +153,7 @@ func (r *Recorder) due() (d Document, wait time.Duration, ok bool) {
 	defer r.mu.Unlock()
 	wait = r.opt.MaxAge
 	if r.open.Fixes > 0 {
-		if wait = r.opt.MaxAge - time.Since(r.opened); wait <= 0 {
+		if wait = r.opt.MaxAge - min(sealTime, r.opt.MaxAge/4) - time.Since(r.opened); wait <= 0 {
 			r.cut()
 		}
 	}

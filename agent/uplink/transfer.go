@@ -118,6 +118,9 @@ func (t *transfer) read(open func(spool.Entry) (durable.File, error), buf []byte
 // data, nothing else.
 func (t *transfer) have(blocks wire.Bitmap) (confirmed, lost int, news bool) {
 	news = t.known == nil
+	if news && len(t.asks) > 0 {
+		t.asks = t.asks[1:] // nothing went up before it, so it answers an OFFER
+	}
 	for i := range t.known {
 		if t.known[i]&^blocks[i] != 0 {
 			t.next = 0 // the collector has forgotten blocks

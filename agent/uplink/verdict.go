@@ -44,7 +44,7 @@ func (s *session) handle(topic string, payload []byte) {
 func (s *session) receipt(t *transfer, r wire.Receipt) {
 	err := r.Verify(s.o.ReceiptKeys)
 	if errors.Is(err, wire.ErrNotPinned) {
-		err = fmt.Errorf("receipt is signed by a key that [collector] receipt_keys does not list: key id %s", r.Key)
+		err = fmt.Errorf("receipt is signed by a key that [collector] receipt_keys does not list: key id %s; hint: add the line that the collector logs at its start as receipt_key, if it is your collector", r.Key)
 	}
 	if err == nil {
 		err = r.Matches(t.offer)

@@ -23,7 +23,8 @@ var lies = map[string]struct {
 	want string // in the status
 }{
 	"another key": {func(c *collector) { c.key = stranger },
-		"receipt is signed by a key that [collector] receipt_keys does not list: key id " + public(stranger).ID().String()},
+		"receipt is signed by a key that [collector] receipt_keys does not list: key id " + public(stranger).ID().String() +
+			"; hint: add the line that the collector logs at its start as receipt_key, if it is your collector"},
 	"another key under our key's id": {func(c *collector) {
 		c.key, c.forge = stranger, func(r *wire.Receipt) { r.Key = public(signer).ID() }
 	}, "wrong signature"},

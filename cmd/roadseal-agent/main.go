@@ -26,14 +26,14 @@ keys of their readers, and uploads them over mutually authenticated MQTT. The
 unit holds no key that opens what it sealed.
 
 Exit status: 0 done, 1 failed, 2 wrong command line or configuration (nothing
-was started), 3 check found something that needs a person.`,
+was started), 3 check or status found something that needs a person.`,
 		Example: `  roadseal-agent example > /etc/roadseal/agent.toml   # then edit it
   roadseal-agent check --config /etc/roadseal/agent.toml
   roadseal-agent run   --config /etc/roadseal/agent.toml
   roadseal-agent status`,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: false},
 	}
-	c.PersistentFlags().StringP("config", "c", defaultConfig, "configuration file")
+	c.PersistentFlags().StringP("config", "c", defaultConfig, "configuration `FILE`")
 	c.AddCommand(runCommand(), checkCommand(), statusCommand(), segmentsCommand(), exampleCommand(), cli.VersionCommand())
 	return c
 }

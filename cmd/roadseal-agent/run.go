@@ -63,14 +63,24 @@ func run(cmd *cobra.Command, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	a, err := agent.New(agent.Options{Config: conf, Version: cli.BuildVersion("roadseal-agent").Version, Build: day, Log: log})
-	if err != nil {
-		return cli.Config(err)
-	}
 	power := make(chan os.Signal, 1)
 	signal.Notify(power, unix.SIGPWR)
 	defer signal.Stop(power)
-	ctx, stop := context.WithCancel(cmd.Context())
+	o := agent.Options{Config: conf, Version: cli.BuildVersion("roadseal-agent").Version, Build: day, Log: log}
+	for err = agent.ErrAgain; errors.Is(err, agent.ErrAgain) && cmd.Context().Err() == nil; {
+		err = once(cmd.Context(), o, power)
+	}
+	log.Info("stopped")
+	return err
+}
+
+// once runs one agent from its making to its end.
+func once(ctx context.Context, o agent.Options, power <-chan os.Signal) error {
+	a, err := agent.New(o)
+	if err != nil {
+		return cli.Config(err)
+	}
+	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	go func() {
 		select {
@@ -79,9 +89,7 @@ func run(cmd *cobra.Command, log *slog.Logger) error {
 		case <-ctx.Done():
 		}
 	}()
-	err = a.Run(ctx)
-	log.Info("stopped")
-	return errors.Join(err, a.Close())
+	return errors.Join(a.Run(ctx), a.Close())
 }
 
 // harden keeps plaintext out of core dumps and the process small.

@@ -40,8 +40,9 @@ func segmentsCommand() *cobra.Command {
 		Use:   "segments",
 		Short: "list the recorders' folders: what was sealed, what was not, and why",
 		Long: `segments lists every entry of the recorders' folders with what its name says, and
-whether it was sealed. It reads the folders and the spool's names itself; the
-agent need not run. Run it as a user who may read both.`,
+whether it was sealed: "sealed", "waiting", or "no" with the reason. It reads
+the folders and the spool's names itself; the agent need not run. Run it as a
+user who may read both.`,
 		Example: `  roadseal-agent segments
   roadseal-agent segments --json | jq '.[] | select(.state == "no")'`,
 		Args: cobra.NoArgs,

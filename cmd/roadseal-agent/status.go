@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -44,6 +45,9 @@ Exit status 0 if the agent runs, 3 if it does not or hangs.`,
 			if err != nil {
 				return err
 			}
+			if s.Stopped {
+				return cli.WithCode(cli.Found, errors.New("the agent does not run: it was stopped"))
+			}
 			if age := time.Since(s.Updated); age > health.Stale {
 				return cli.WithCode(cli.Found, fmt.Errorf("the agent does not run or hangs: its status is %s old", age.Round(time.Second)))
 			}
@@ -51,6 +55,6 @@ Exit status 0 if the agent runs, 3 if it does not or hangs.`,
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print the status file as it is")
-	c.Flags().StringVar(&dir, "run", "", "the agent's run directory (default: [device] run of the configuration)")
+	c.Flags().StringVar(&dir, "run", "", "the agent's run directory `DIR` (default: [device] run of the configuration)")
 	return c
 }

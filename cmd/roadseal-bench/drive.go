@@ -77,12 +77,13 @@ func driveCommand() *cobra.Command {
 	var r runFlags
 	var nmea, camera, kill string
 	cmd := &cobra.Command{
-		Use:   "drive --nmea FILE --camera DIR --out DIR",
+		Use:   "drive [--nmea FILE] [--camera DIR] --out DIR",
 		Short: "play recordings of a real drive",
 		Long: `drive plays a recording of a GNSS receiver (NMEA 0183, paced by the times in it)
 and all *.mp4 and *.ts files of a folder, as a receiver and a camera would, and
 checks that everything arrives once, opens again byte for byte, and was readable
-nowhere on the way.
+nowhere on the way. Without --nmea the drive is made up, without --camera the
+clips are those of demo.
 
 With --kill, processes are killed with SIGKILL while blocks are on their way and
 started again, so many times each; --rate and --loop make the upload last long
@@ -103,16 +104,14 @@ enough.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&nmea, "nmea", "", "recording of a receiver")
-	f.StringVar(&camera, "camera", "", "folder of clips")
+	f.StringVar(&nmea, "nmea", "", "recording of a receiver; a made-up drive if left out")
+	f.StringVar(&camera, "camera", "", "folder of clips; those of demo if left out")
 	f.Float64Var(&r.o.Speed, "speed", 1, "how much faster than it was the drive is played")
 	f.IntVar(&r.o.Loops, "loop", 1, "how often the set is played")
 	f.Int64Var(&r.o.Rate, "rate", 0, "bytes a second upwards, 0 = no limit")
 	f.StringVar(&kill, "kill", "", "kill processes in mid-upload: agent=N,collector=N,broker=N")
 	r.add(f, "")
-	for _, name := range []string{"nmea", "camera", "out"} {
-		// The flag exists: it was defined above.
-		_ = cmd.MarkFlagRequired(name)
-	}
+	// The flag exists: it was defined above.
+	_ = cmd.MarkFlagRequired("out")
 	return cmd
 }

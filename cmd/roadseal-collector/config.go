@@ -112,7 +112,7 @@ func (c *checker) fault(table, key, format string, a ...any) {
 func (c *checker) path(p string, required bool, table, key string) string {
 	if p == "" {
 		if required {
-			c.fault(table, key, `expected [%s] %s = "PATH"`, table, key)
+			c.fault(table, key, `expected %s = "PATH"`, key)
 		}
 		return ""
 	}
@@ -142,12 +142,23 @@ func (c *checker) broker(s *settings, f *file) {
 	}
 	s.tls, s.identity, err = mtls.Client(mtls.Options{Files: files, ServerName: name, Bench: s.bench})
 	if err != nil {
-		c.fault("broker", "certificate", "%v", err)
+		c.fault("broker", culprit(files, err), "%v", err)
 		return
 	}
 	if !strings.HasPrefix(s.identity.CommonName, namePrefix) {
 		c.fault("broker", "certificate", `the certificate's common name is %q; expected that of a collector, which begins with %q`, s.identity.CommonName, namePrefix)
 	}
+}
+
+// culprit is the key of the file that an error begins with.
+func culprit(f mtls.Files, err error) string {
+	switch text := err.Error(); {
+	case strings.HasPrefix(text, f.CA+":"):
+		return "ca"
+	case strings.HasPrefix(text, f.Key+":"):
+		return "key"
+	}
+	return "certificate"
 }
 
 func (c *checker) collector(s *settings, f *file) {

@@ -49,7 +49,7 @@ nothing is overwritten. After a run with an alarm the exit status is 3.`,
 			return serve(cmd.Context(), s, newLog(cmd.ErrOrStderr(), debug))
 		},
 	}
-	c.Flags().StringVarP(&path, "config", "c", "/etc/roadseal/collector.toml", "configuration file")
+	c.Flags().StringVarP(&path, "config", "c", "/etc/roadseal/collector.toml", "configuration `FILE`")
 	c.Flags().BoolVar(&check, "check", false, "only check the configuration and the files it names")
 	c.Flags().BoolVar(&debug, "debug", false, "log more")
 	return c

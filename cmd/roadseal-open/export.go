@@ -32,7 +32,7 @@ times) are in the CSV, and left out of the lines of GPX and GeoJSON; their
 number is said on stderr.`,
 		Example: `  roadseal-open export store -i owner.key --format gpx -o drive.gpx
   roadseal-open export store -i owner.key --format csv | head`,
-		Args: cobra.MinimumNArgs(1),
+		Args: some,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			write, err := o.writer()
 			if err != nil {

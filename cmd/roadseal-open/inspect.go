@@ -21,7 +21,7 @@ its size sealed and inside, and whether its SHA-256 is its name. Files are read
 whole.`,
 		Example: `  roadseal-open inspect store
   roadseal-open inspect --json store/pool/1/*`,
-		Args: cobra.MinimumNArgs(1),
+		Args: some,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			con := newConsole(cmd)
 			files, faults := trip.Find(args, con.fault)

@@ -57,6 +57,9 @@ func outputError(name string, err error, ifExists string) error {
 	if errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("%s exists; hint: %s", trip.Printable(name), ifExists)
 	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("cannot write %s: its folder is not there", trip.Printable(name))
+	}
 	if p, ok := errors.AsType[*fs.PathError](err); ok {
 		err = p.Err
 	}

@@ -54,7 +54,7 @@ Only the beginning and the end of each file are read: damage in the middle shows
 when the object is opened. Files for other keys are counted.`,
 		Example: `  roadseal-open ls store -i owner.key
   roadseal-open ls store -i owner.key --json`,
-		Args: cobra.MinimumNArgs(1),
+		Args: some,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			j := job{cmd: cmd, con: newConsole(cmd), args: args, keyFiles: keyFiles}
 			var found []listing

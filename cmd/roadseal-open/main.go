@@ -50,6 +50,14 @@ Exit status:
 	return root
 }
 
+// some takes one argument or more.
+func some(_ *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return cli.Usagef("expected the folder of a store, or sealed files")
+	}
+	return nil
+}
+
 // The flags that several verbs share.
 
 func identityFlag(cmd *cobra.Command, keys *[]string) {

@@ -45,7 +45,7 @@ and the others are opened.`,
 		Example: `  roadseal-open open store -i owner.key -o drive
   roadseal-open open store -i owner.key -o drive --stream event
   roadseal-open open store -i owner.key -o drive --dry-run`,
-		Args: cobra.MinimumNArgs(1),
+		Args: some,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return o.run(job{cmd: cmd, con: newConsole(cmd), args: args, keyFiles: o.keyFiles, hash: true})
 		},

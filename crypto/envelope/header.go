@@ -10,7 +10,7 @@ import (
 
 // ErrHeader says that bytes are not the header of a sealed object. Errors of
 // the reader itself never match it.
-var ErrHeader = errors.New("not the header of a sealed object")
+var ErrHeader = errors.New("not a sealed object")
 
 // The lines of a header have one length each, so that it can be read without
 // reading ahead. See FORMAT.md.

@@ -34,7 +34,7 @@ func Explain(err error) error {
 // Alerts that a peer sends about our certificate or version (RFC 8446,
 // section 6.2; RFC 5246 for the older ones that brokers still send).
 var alerts = map[tls.AlertError]problem{
-	42:  {text: "the broker refuses our certificate as bad", hint: "it may be of another CA, or marked for the bench; see the broker's log"},
+	42:  {text: "the broker refuses our certificate as bad", hint: "it may not be valid yet by the broker's clock, of another CA, or marked for the bench; see the broker's log"},
 	43:  {text: "the broker does not take a certificate of our kind", hint: "check its key type and that it is for clients (extendedKeyUsage = clientAuth)"},
 	44:  {text: "the broker says that our certificate is revoked", hint: "this unit must be enrolled again"},
 	45:  {text: "the broker says that our certificate expired or is not valid yet", hint: "renew it; the broker judges by its own clock"},
@@ -104,7 +104,7 @@ func explainDial(err error) *problem {
 		return &problem{text: "the broker" + where + " does not answer in time", hint: "a dead link, a firewall that drops packets, or a wrong address"}
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE),
 		errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return &problem{text: "the other end" + where + " closed the connection without saying why", hint: "see the broker's log; another client with the same name makes it do so too"}
+		return &problem{text: "the other end" + where + " closed the connection without saying why", hint: "see the broker's log: it may refuse our certificate (expired, another CA, an unknown name), or have another client of the same name"}
 	}
 	return nil
 }

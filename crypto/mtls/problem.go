@@ -64,11 +64,14 @@ func (j judge) expired(leaf *x509.Certificate, invalid x509.CertificateInvalidEr
 		clock = "it is now at least"
 		p.hint = "that time comes from signed receipts and GNSS, not from the wall clock"
 	}
+	// The day alone: the text must not change from one try to the next, or
+	// the same fault would be told again with each.
+	now := at.UTC().Format(time.DateOnly)
 	if at.Before(invalid.Cert.NotBefore) {
-		p.text = fmt.Sprintf("%s is not valid before %s; %s %s", what, stamp(invalid.Cert.NotBefore), clock, stamp(at))
+		p.text = fmt.Sprintf("%s is not valid before %s; %s %s", what, stamp(invalid.Cert.NotBefore), clock, now)
 		return p
 	}
-	p.text = fmt.Sprintf("%s expired at %s; %s %s", what, stamp(invalid.Cert.NotAfter), clock, stamp(at))
+	p.text = fmt.Sprintf("%s expired at %s; %s %s", what, stamp(invalid.Cert.NotAfter), clock, now)
 	p.hint = "it must be renewed at the " + j.peer() + "; " + p.hint
 	return p
 }

@@ -56,6 +56,8 @@ func checkKind(s string) error {
 		return fmt.Errorf("a reader key is missing: it begins with %s", prefix)
 	case trimmed != s:
 		return errors.New("there are spaces or line breaks around the reader key")
+	case strings.HasPrefix(s, prefix) && (strings.Contains(s, "…") || strings.Contains(s, "...")):
+		return errors.New("only the beginning of a reader key: put the whole line here that `roadseal-open recipient` prints")
 	case strings.HasPrefix(s, prefix):
 		return nil
 	case strings.HasPrefix(upper, strings.ToUpper(prefix)):

@@ -92,6 +92,8 @@ func TestErrors(t *testing.T) {
 		"upper case":        {strings.ToUpper(text), "lower case"},
 		"mixed case":        {text[:100] + strings.ToUpper(text[100:]), "mixed"},
 		"something else":    {"me@example.org", "does not begin with age1pq1"},
+		"abbreviated":       {text[:16] + "…", "only the beginning"},
+		"with three dots":   {text[:16] + "...", "only the beginning"},
 		"cut":               {text[:len(text)-1], "checksum"},
 		"mistyped":          {text[:500] + swap(text[500]) + text[501:], "checksum"},
 		"too short":         {encode(k.Bytes()[:1215]), "1215 bytes long, expected 1216"},

@@ -122,7 +122,8 @@ func New(o Options) *Folder {
 func (f *Folder) Next(ctx context.Context) (Segment, error) { return f.files.next(ctx) }
 
 // Retry puts back a segment that Next handed out and that could not be taken.
-// It comes again after it has stayed the same for Settle.
+// It comes again after it has stayed the same for Settle, and each further time
+// for twice as long, up to 128 times Settle, until it changes.
 func (f *Folder) Retry(s Segment) { f.files.retry(s, time.Now()) }
 
 // Release puts back a segment that Next handed out and that nobody could turn

@@ -62,6 +62,35 @@ func TestSettle(t *testing.T) {
 	require.True(t, after(4000*time.Millisecond))
 }
 
+// TestRetriesGrowRare: a file that cannot be taken leaves the others their turn,
+// and starts afresh once it changes.
+func TestRetriesGrowRare(t *testing.T) {
+	now := time.Now()
+	tb := newTable(time.Second)
+	s := Segment{File: "a", Size: 1, ModTime: now}
+	tb.observe(s, now)
+	wait := func() time.Duration {
+		tb.finish(s, now)
+		tb.mu.Lock()
+		tb.makeReady(tb.files["a"]) // finish lets what was handed out settle first
+		tb.mu.Unlock()
+		_, err := tb.next(t.Context())
+		require.NoError(t, err)
+		tb.retry(s, now)
+		for begin := now; ; now = now.Add(time.Second / 2) {
+			if tb.observe(s, now) {
+				return now.Sub(begin)
+			}
+		}
+	}
+	for _, want := range []time.Duration{1, 2, 4, 8, 16, 32, 64, 128, 128} {
+		require.Equal(t, want*time.Second, wait())
+	}
+	s.Size++
+	require.False(t, tb.observe(s, now))
+	require.Equal(t, time.Second, wait())
+}
+
 // TestCrowded: more files than the table holds cost no memory and no segment.
 func TestCrowded(t *testing.T) {
 	now := time.Now()

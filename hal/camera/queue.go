@@ -57,11 +57,13 @@ func before(a, b *entry) bool {
 	return strings.Compare(a.File.Reveal(), b.File.Reveal()) < 0
 }
 
-// retry puts a handed-out file back; it settles first.
+// retry puts a handed-out file back; it settles first, for twice as long each
+// further time.
 func (t *table) retry(s Segment, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if e := t.files[s.File]; e != nil && e.phase == handed {
+		e.tries++
 		t.settleAgain(e, e.Segment, now)
 	}
 }

@@ -12,6 +12,11 @@ import (
 // at a later scan; their source tags then tell that they are known.
 const maxFiles = 1 << 15
 
+// maxDoubled bounds the wait of a file that was put back again and again: 128
+// times Settle, some ten minutes. A clip with a bad sector would otherwise be
+// read, and written to the spool up to there, without end, ahead of all others.
+const maxDoubled = 7
+
 // A phase is how far a file of the table has come.
 type phase int
 
@@ -26,6 +31,7 @@ type entry struct {
 	Segment
 	phase   phase
 	since   time.Time // settling: when it was first seen as it is
+	tries   int       // how often it was put back as it is
 	grown   bool      // it changed under our eyes: no tag of an earlier run is its
 	decided bool      // handed: the caller has told its tag
 	tag     [16]byte  // zero if it has none
@@ -112,7 +118,7 @@ func (t *table) observe(s Segment, now time.Time) (still bool) {
 		t.settleAgain(e, s, now)
 		return false
 	}
-	return e.phase == settling && now.Sub(e.since) >= t.settle
+	return e.phase == settling && now.Sub(e.since) >= t.settle<<min(max(e.tries-1, 0), maxDoubled)
 }
 
 // created notes that a writer has begun a file.
@@ -243,7 +249,7 @@ func (t *table) settleAgain(e *entry, s Segment, now time.Time) {
 		t.handed--
 	}
 	if !e.same(s) {
-		e.grown, e.decided, e.tag = true, false, [16]byte{}
+		e.grown, e.decided, e.tag, e.tries = true, false, [16]byte{}, 0
 	}
 	e.Segment, e.phase, e.since = s, settling, now
 }

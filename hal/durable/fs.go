@@ -17,6 +17,8 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"path"
+	"slices"
 	"time"
 )
 
@@ -24,8 +26,8 @@ import (
 // none may leave it. Errors match fs.ErrNotExist, fs.ErrExist and
 // fs.ErrPermission where these apply.
 type FS interface {
-	// Mkdir makes a directory and its missing parents, mode 0700, and
-	// returns when their names are durable. An existing one is no error.
+	// Mkdir makes a directory, mode 0700. It fails with fs.ErrExist if the
+	// name is taken. The change is durable after Sync of its parent.
 	Mkdir(dir string) error
 	// Create makes a new file, mode 0600, for reading and writing. It fails
 	// with fs.ErrExist if the name is taken.
@@ -77,6 +79,41 @@ type File interface {
 // TmpSuffix ends the names of unfinished files. Whatever has it at start is
 // the litter of a crash and may be removed.
 const TmpSuffix = ".tmp"
+
+// MkdirAll makes directories and their missing parents. Their names are durable
+// when it returns, also of those that were there: a start that was killed may
+// have made one and not come to the sync.
+func MkdirAll(fsys FS, dirs ...string) error {
+	var parents []string // each once
+	var mkdir func(dir string) error
+	mkdir = func(dir string) error {
+		parent := path.Dir(dir)
+		if parent == dir { // "."
+			return nil
+		}
+		if err := mkdir(parent); err != nil {
+			return err
+		}
+		if !slices.Contains(parents, parent) {
+			parents = append(parents, parent)
+		}
+		if err := fsys.Mkdir(dir); !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+		return nil
+	}
+	for _, dir := range dirs {
+		if err := mkdir(dir); err != nil {
+			return err
+		}
+	}
+	for _, parent := range parents {
+		if err := fsys.Sync(parent); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // WriteFile replaces name by a file with the given bytes: after a power cut
 // either the old or the new bytes are there, whole. dir is the directory of

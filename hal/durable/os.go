@@ -5,7 +5,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
 	"time"
 
@@ -45,24 +44,32 @@ func OpenExisting(path string) (*Disk, error) {
 // makePath is MkdirAll that makes each new name durable in its parent.
 func makePath(dir string) error {
 	err := os.Mkdir(dir, 0o700)
-	switch {
-	case errors.Is(err, fs.ErrExist):
-		return nil
-	case errors.Is(err, fs.ErrNotExist):
+	if errors.Is(err, fs.ErrNotExist) {
 		if err := makePath(filepath.Dir(dir)); err != nil {
 			return err
 		}
-		if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-			return err
-		}
-	case err != nil:
-		return err
+		err = os.Mkdir(dir, 0o700)
+	} else if err == nil {
+		// The parent was there. A start that was killed may have made it and
+		// not come to the sync of its name.
+		_ = syncPath(filepath.Dir(filepath.Dir(dir)))
 	}
-	parent, err := os.Open(filepath.Dir(dir))
+	if errors.Is(err, fs.ErrExist) {
+		_ = syncPath(filepath.Dir(dir)) // as above; others' directories may refuse
+		return nil
+	}
 	if err != nil {
 		return err
 	}
-	return errors.Join(parent.Sync(), parent.Close())
+	return syncPath(filepath.Dir(dir))
+}
+
+func syncPath(dir string) error {
+	f, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
 }
 
 // Path is the absolute path of the root directory.
@@ -72,23 +79,7 @@ func (d *Disk) Path() string { return d.path }
 func (d *Disk) Close() error { return d.root.Close() }
 
 // Mkdir implements FS.
-func (d *Disk) Mkdir(dir string) error {
-	err := d.root.Mkdir(dir, 0o700)
-	switch {
-	case errors.Is(err, fs.ErrExist):
-		return nil
-	case errors.Is(err, fs.ErrNotExist):
-		if err := d.Mkdir(path.Dir(dir)); err != nil {
-			return err
-		}
-		if err := d.root.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-			return err
-		}
-	case err != nil:
-		return err
-	}
-	return d.Sync(path.Dir(dir))
-}
+func (d *Disk) Mkdir(dir string) error { return d.root.Mkdir(dir, 0o700) }
 
 // Create implements FS.
 func (d *Disk) Create(name string) (File, error) {

@@ -106,10 +106,15 @@ func (d *Document) search(err error, t reflect.Type) int {
 
 // Errorf is an *Error at the key with the given path, as in
 // Errorf([]any{"stream", 1, "to"}, …): names of tables and keys, and the index
-// of a [[table]]. Where the key is absent the nearest table above it is shown.
+// of a [[table]]. Where the key is absent the nearest table above it is shown;
+// where there is none either, it is named.
 func (d *Document) Errorf(path []any, format string, args ...any) error {
 	line, col := d.locate(path)
-	return d.at(line, col, fmt.Sprintf(format, args...))
+	what := fmt.Sprintf(format, args...)
+	if line == 0 && len(path) > 1 {
+		what = fmt.Sprintf("in [%v]: %s", path[0], what)
+	}
+	return d.at(line, col, what)
 }
 
 func (d *Document) at(line, col int, what string) *Error {

@@ -105,6 +105,7 @@ from = ["gnss"]
 		{[]any{"stream", 1, "from"}, "f.toml:8:1: no\n    from = [\"gnss\"]\n    ^"},
 		{[]any{"stream", 1, "to"}, "f.toml:6:3: no\n    [[stream]]\n      ^"},
 		{[]any{"broker"}, "f.toml: no"},
+		{[]any{"broker", "ca"}, "f.toml: in [broker]: no"},
 	} {
 		require.EqualError(t, d.Errorf(c.path, "no"), c.want, "%v", c.path)
 	}

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -16,27 +17,42 @@ import (
 // reader, which refuses unknown keys.
 func TestAgentTakesItsConfiguration(t *testing.T) {
 	for _, ext := range []string{".mp4", ".ts"} {
-		s := newStage(t)
-		s.o.Clips = []player.Sample{{File: "a.mp4", Kind: player.Normal, Channel: player.Front}, {File: "b" + ext, Kind: player.Event, Channel: player.Rear}}
-		s.rig.enrolled.receiptKey = "ed25519:" + "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
-		path, err := agentConfig(s.o, s.f, s.rig.enrolled, "127.0.0.1:1883")
+		o := Options{Seed: 1, MaxAge: 5 * time.Second, Now: time.Now()}
+		o.Programs.Collector = fakeCollector(t)
+		o.Clips = []player.Sample{{File: "a.mp4", Kind: player.Normal, Channel: player.Front}, {File: "b" + ext, Kind: player.Event, Channel: player.Rear}}
+		f, err := prepare(t.TempDir())
+		require.NoError(t, err)
+		e, err := enrol(o, f)
+		require.NoError(t, err)
+		path, err := agentConfig(o, f, e, "127.0.0.1:1883")
 		require.NoError(t, err)
 		c, err := config.Load(path)
 		require.NoError(t, err)
 		require.True(t, c.Bench.Enabled)
-		require.Equal(t, s.rig.enrolled.vehicle, c.Vehicle.Number.Reveal())
+		require.Equal(t, e.vehicle, c.Vehicle.Number.Reveal())
 		require.Equal(t, ext == ".mp4", c.Cameras[0].Preset != "")
 		st, ok := c.Streams.For(policy.GNSS)
 		require.True(t, ok)
-		require.Equal(t, s.o.MaxAge, st.MaxAge.Duration)
+		require.Equal(t, o.MaxAge, st.MaxAge.Duration)
 	}
+}
+
+// publicKey is one of an Ed25519 key that nobody has.
+const publicKey = "ed25519:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
+
+// fakeCollector makes receipt keys and nothing else.
+func fakeCollector(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "collector")
+	require.NoError(t, os.WriteFile(path, []byte("#!/bin/sh\necho "+publicKey+"\n"), 0o700))
+	return path
 }
 
 func TestReceiptKeyComesFromTheCollector(t *testing.T) {
 	key := filepath.Join(t.TempDir(), "receipt.key")
 	line, err := makeReceiptKey(fakeCollector(t), key)
 	require.NoError(t, err)
-	require.Equal(t, "ed25519:AAAA", line)
+	require.Equal(t, publicKey, line)
 	broken := filepath.Join(t.TempDir(), "collector")
 	require.NoError(t, os.WriteFile(broken, []byte("#!/bin/sh\necho no room >&2; exit 1\n"), 0o700))
 	_, err = makeReceiptKey(broken, key)

@@ -4,8 +4,8 @@
 //
 // The parts: drivegen makes up a drive, player plays it, pki issues the
 // certificates, process runs the programs, shaper is the radio link, capture
-// what the broker saw, canary the search for secrets, report what is left for
-// machines and people. This package puts them together and holds the checks.
+// what the broker saw, judge holds the checks, canary the search for secrets,
+// report what is left for machines and people. This package puts them together.
 //
 // Side: red.
 package bench

@@ -6,6 +6,7 @@ import (
 	"os"
 	"time"
 
+	"roadseal/cmd/internal/bench/judge"
 	"roadseal/cmd/internal/bench/player"
 	"roadseal/cmd/internal/bench/report"
 	"roadseal/cmd/internal/cli"
@@ -55,14 +56,9 @@ func runIn(ctx context.Context, o Options, f folder, rec player.Recording) (res 
 	}
 	o.Tell.Step("The key holder opens the store, and an outsider searches it.")
 	res.Out = string(f)
-	var l loot
-	if res.Report, l, err = s.judge(ctx); err != nil {
+	if res.Report, res.Scenes, err = judge.Judge(ctx, s.evidence()); err != nil {
 		return res, err
 	}
-	if res.Scenes, err = s.scenes(l); err != nil {
-		return res, err
-	}
-	res.Report.Version = cli.BuildVersion("roadseal-bench").Version
 	res.Report.Times.Total = time.Since(begin).Seconds()
 	return res, report.Write(res.Out, res.Report, res.Scenes)
 }

@@ -4,12 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"roadseal/cmd/internal/bench/capture"
+	"roadseal/cmd/internal/bench/judge"
 	"roadseal/cmd/internal/bench/player"
+	"roadseal/cmd/internal/bench/report"
+	"roadseal/cmd/internal/cli"
 )
 
 // session is one run between the first process and the last.
@@ -22,7 +26,7 @@ type session struct {
 	tail   *capture.Tail
 	ledger *capture.Ledger
 	topics map[string]bool
-	holder *holder
+	holder *judge.Holder
 	chaos  *chaos
 
 	clips     []player.Clip // once the camera is done
@@ -45,7 +49,7 @@ func newSession(o Options, f folder, rec player.Recording, r *rig) *session {
 	}
 	return &session{o: o, f: f, rec: rec, rig: r, plan: player.Plan(o.Clips, o.Loops, length, start.UTC()),
 		tail: capture.Follow(f.capture()), ledger: capture.NewLedger(), topics: map[string]bool{},
-		holder: newHolder(f.store(), r.enrolled.keys), chaos: newChaos(o.Kill, o.Seed),
+		holder: judge.NewHolder(f.store(), r.enrolled.keys), chaos: newChaos(o.Kill, o.Seed),
 		fixesDone: make(chan time.Time, 1), clipsDone: make(chan []player.Clip, 1)}
 }
 
@@ -180,7 +184,7 @@ func (s *session) mayKillAgent() bool {
 // look looks into the store, tells how far the run is, and reports whether it
 // is over.
 func (s *session) look(ctx context.Context, clock player.Clock) (done bool, err error) {
-	if err := s.holder.look(ctx); err != nil {
+	if err := s.holder.Look(ctx); err != nil {
 		return false, err
 	}
 	if !s.began && s.ledger.Receipts() > 0 {
@@ -192,12 +196,12 @@ func (s *session) look(ctx context.Context, clock player.Clock) (done bool, err 
 	if done, err := s.arrived(); done || err != nil {
 		return done, err
 	}
-	if m := s.ledger.DataMessages + len(s.holder.segments) + s.holder.fixes; m != s.mark || !s.played() {
+	if m := s.ledger.DataMessages + len(s.holder.Segments) + s.holder.Fixes; m != s.mark || !s.played() {
 		s.moved, s.mark = time.Now(), m
 	}
 	if time.Since(s.moved) > patience {
 		s.gaveUp = fmt.Sprintf("nothing moved for %s: %d of %d segments and %d of %d fixes had arrived", patience,
-			len(s.holder.segments), len(s.plan), s.holder.fixes, s.fixes())
+			len(s.holder.Segments), len(s.plan), s.holder.Fixes, s.fixes())
 	}
 	return s.gaveUp != "", nil
 }
@@ -206,7 +210,7 @@ func (s *session) played() bool { return s.clips != nil && !s.lastFix.IsZero() }
 
 // arrived reports whether the key holder has everything and the vehicle knows.
 func (s *session) arrived() (bool, error) {
-	if !s.played() || len(s.holder.segments) < len(s.plan) || s.holder.fixes < s.fixes() {
+	if !s.played() || len(s.holder.Segments) < len(s.plan) || s.holder.Fixes < s.fixes() {
 		return false, nil
 	}
 	n, err := undelivered(s.f.state())
@@ -216,10 +220,37 @@ func (s *session) arrived() (bool, error) {
 func (s *session) tellProgress(clock player.Clock) {
 	seconds := time.Since(clock.Start).Seconds() * s.o.Speed
 	played := min(1, seconds/(s.rec.Length.Seconds()*float64(s.o.Loops)))
-	arrived := float64(len(s.holder.segments)) / float64(len(s.plan))
-	text := fmt.Sprintf("%d/%d segments, %d/%d fixes arrived", len(s.holder.segments), len(s.plan), s.holder.fixes, s.fixes())
+	arrived := float64(len(s.holder.Segments)) / float64(len(s.plan))
+	text := fmt.Sprintf("%d/%d segments, %d/%d fixes arrived", len(s.holder.Segments), len(s.plan), s.holder.Fixes, s.fixes())
 	if k := s.o.Kill.total(); k > 0 {
 		text += fmt.Sprintf(", %d/%d kills", len(s.ledger.Kills()), k)
 	}
 	s.o.Tell.Progress((played+arrived)/2, text)
+}
+
+// undelivered is the number of objects in the vehicle's spool that have no
+// receipt yet, by its file names (agent/spool/FORMAT.md).
+func undelivered(state string) (int, error) {
+	names, err := filepath.Glob(filepath.Join(state, "spool", "*.age"))
+	return len(names), err
+}
+
+// evidence is what the run has left behind for the judge.
+func (s *session) evidence() judge.Evidence {
+	e := judge.Evidence{
+		Recording: s.rec, Loops: s.o.Loops, Speed: s.o.Speed, Plan: s.plan, Clips: s.clips, Kill: s.o.Kill, GaveUp: s.gaveUp,
+		Store: s.f.store(), Opened: s.f.opened(), Keys: s.rig.enrolled.keys, Mark: s.rig.enrolled.mark, Number: s.rig.enrolled.vehicle,
+		Places: []judge.Place{{Name: "store", Dir: s.f.store()}, {Name: "state and spool", Dir: s.f.state()}, {Name: "status", Dir: s.f.run()},
+			{Name: "broker", Dir: s.f.capture()}, {Name: "logs", Dir: s.f.logs()}},
+		Age: s.o.Programs.Age, KeyFile: s.f.key(),
+		Ledger: s.ledger, Topics: s.topics, Device: s.rig.enrolled.certs.DeviceID,
+		Started: s.rig.first, Stopped: s.stopped, StopLimit: stopLimit, StopFault: s.stopFault,
+	}
+	r := &e.Report
+	r.Title, r.Made, r.Version = s.o.Title, s.o.Now.UTC(), cli.BuildVersion("roadseal-bench").Version
+	r.Options = report.Options{Speed: s.o.Speed, Loops: s.o.Loops, Rate: s.o.Rate, Seed: s.o.Seed, MaxAge: s.o.MaxAge.Seconds()}
+	r.Drive.Recording = s.o.Name
+	r.Traffic.WireUp, r.Traffic.WireDown = s.rig.link.Counts()
+	r.Traffic.PeakMemory = s.rig.memory
+	return e
 }

@@ -11,17 +11,33 @@ import (
 	"roadseal/testdata/segments"
 )
 
-// FromFiles plays a recording of NMEA sentences and all clips of a folder.
-func (o *Options) FromFiles(nmea, camera string) (err error) {
+// FromFiles plays a recording of NMEA sentences and all clips of a folder. What
+// is not named ("") is as in Generated.
+func (o *Options) FromFiles(nmea, camera string) error {
+	o.Generated()
+	o.Title = "Drive"
+	if nmea != "" {
+		if err := o.recording(nmea); err != nil {
+			return err
+		}
+	}
+	if camera == "" {
+		return nil
+	}
+	var err error
+	o.Samples = os.DirFS(camera)
+	if o.Clips, err = player.Samples(o.Samples); err != nil {
+		return fmt.Errorf("--camera %s: %w", camera, err)
+	}
+	return nil
+}
+
+func (o *Options) recording(nmea string) (err error) {
 	if o.Recording, err = os.ReadFile(nmea); err != nil {
 		return fmt.Errorf("cannot read the recording of --nmea: %w", err)
 	}
 	if _, err := player.Cut(o.Recording); err != nil {
 		return fmt.Errorf("%s: %w", nmea, err)
-	}
-	o.Samples = os.DirFS(camera)
-	if o.Clips, err = player.Samples(o.Samples); err != nil {
-		return fmt.Errorf("--camera %s: %w", camera, err)
 	}
 	o.Title = "Drive of " + filepath.Base(nmea)
 	o.Name = filepath.Base(nmea)

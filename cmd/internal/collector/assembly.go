@@ -1,6 +1,9 @@
 package collector
 
 import (
+	"context"
+	"errors"
+	"io/fs"
 	"iter"
 	"maps"
 	"slices"
@@ -65,6 +68,37 @@ func (c *Collector) admit(device string, o wire.Offer) (*assembly, wire.Reason) 
 	c.vehicles[device] = v
 	c.open++
 	return a, 0
+}
+
+// unasked is the class of an assembly whose OFFER went to an earlier process.
+const unasked = wire.MaxClass + 1
+
+// goOn takes up an object that was arriving when an earlier process ended; nil
+// if there is none. Its staged copy proves that an OFFER was taken. Without
+// this, a restart of the collector would cost each vehicle what it has under
+// way, and a pause. The class comes with the next OFFER.
+func (c *Collector) goOn(ctx context.Context, device string, d wire.Data) *assembly {
+	staged, have, err := c.o.Store.Resume(ctx, c.o.Key.stagingID(device, d.Object, d.Size), d.Size)
+	if err != nil {
+		if !errors.Is(err, fs.ErrNotExist) {
+			c.trouble(err)
+		}
+		return nil
+	}
+	a, why := c.admit(device, wire.Offer{Object: d.Object, Size: d.Size, Class: unasked})
+	if why != 0 {
+		if err := staged.Close(); err != nil {
+			c.trouble(err)
+		}
+		return nil
+	}
+	a.staged, a.have, a.resumed = staged, have, true
+	if !c.headerGood(a) { // a power cut has damaged it
+		c.status.Restarted++
+		c.discard(a)
+		return nil
+	}
+	return a
 }
 
 // idlest is the assembly of which nothing has come for the longest time, of

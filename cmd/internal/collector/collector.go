@@ -142,7 +142,7 @@ func (c *Collector) session(ctx context.Context) error {
 		c.dispatch()
 		select {
 		case m := <-link.Messages():
-			c.receive(m)
+			c.receive(ctx, m)
 			m.Ack()
 		case j := <-c.results:
 			c.finish(ctx, j)

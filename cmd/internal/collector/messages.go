@@ -1,6 +1,7 @@
 package collector
 
 import (
+	"context"
 	"time"
 
 	"roadseal/agent/mqttlink"
@@ -10,7 +11,7 @@ import (
 )
 
 // receive handles one message from a vehicle.
-func (c *Collector) receive(m mqttlink.Message) {
+func (c *Collector) receive(ctx context.Context, m mqttlink.Message) {
 	shard, device, ok := wire.DeviceOf(m.Topic)
 	if !ok || !c.o.Shards.owns(shard) {
 		c.status.Ignored++ // of another collector, whose subscription this session may have had before
@@ -30,7 +31,7 @@ func (c *Collector) receive(m mqttlink.Message) {
 		c.status.Offers++
 		c.offer(device, offer)
 	case isData:
-		c.data(device, data)
+		c.data(ctx, device, data)
 	default:
 		c.status.Ignored++
 	}
@@ -54,8 +55,12 @@ func (c *Collector) offer(device string, o wire.Offer) {
 		return
 	}
 	a.offer, a.class, a.touched = o, min(a.class, int(o.Class)), time.Now()
-	if a.have != nil {
-		c.sendHave(a)
+	if a.have == nil {
+		return
+	}
+	c.sendHave(a)
+	if !a.busy && a.have.Full(o.Size) {
+		c.submit(a, true) // the class was missing
 	}
 }
 
@@ -78,8 +83,11 @@ func (c *Collector) sendHave(a *assembly) {
 // data takes the blocks of a message that are not there yet. What is about
 // nothing that is arriving is ignored: the vehicle hears nothing and offers
 // again.
-func (c *Collector) data(device string, d wire.Data) {
+func (c *Collector) data(ctx context.Context, device string, d wire.Data) {
 	a := c.find(device, d.Object)
+	if a == nil {
+		a = c.goOn(ctx, device, d)
+	}
 	if a == nil || a.busy || a.offer.Size != d.Size {
 		c.status.Ignored++
 		return
@@ -98,6 +106,9 @@ func (c *Collector) data(device string, d wire.Data) {
 		return
 	}
 	full := a.have.Full(a.offer.Size)
+	if full && a.class == unasked {
+		return // the vehicle hears nothing and offers again
+	}
 	if full || a.count%wire.HaveEvery == 0 {
 		c.sendHave(a)
 	}

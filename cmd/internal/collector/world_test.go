@@ -217,16 +217,20 @@ func (v *vehicle) upload(b []byte, class uint8) (sent int) {
 	v.w.t.Helper()
 	v.offer(b, class)
 	n := wire.Blocks(int64(len(b)))
-	for h := expect[wire.Have](v); !h.Blocks.Full(int64(len(b))); {
+	gone := make([]bool, n) // nothing is lost here, so nothing goes up twice
+	for h := expect[wire.Have](v); !h.Blocks.Full(int64(len(b))); h = expect[wire.Have](v) {
 		round := 0
 		for i := 0; i < n && round < wire.HaveEvery; i++ {
-			if !h.Blocks.Has(i) {
+			if !h.Blocks.Has(i) && !gone[i] {
 				v.data(b, i, 1)
+				gone[i] = true
 				sent++
 				round++
 			}
 		}
-		h = expect[wire.Have](v)
+		if round == 0 {
+			v.offer(b, class)
+		}
 	}
 	v.expectReceipt(b, class)
 	return sent

@@ -46,20 +46,12 @@ const stagingDir = "staging"
 // too, if it can be closed.
 func NewFolder(fsys durable.FS, l Limits) (*Folder, error) {
 	d := &Folder{fsys: fsys, limits: l, staged: map[string]*stagedInfo{}}
+	dirs := []string{stagingDir}
 	for class := 1; class <= wire.MaxClass; class++ {
-		if err := fsys.Mkdir(classDir(class)); err != nil {
-			return nil, err
-		}
+		dirs = append(dirs, classDir(class))
 	}
-	if err := fsys.Mkdir(stagingDir); err != nil {
+	if err := durable.MkdirAll(fsys, dirs...); err != nil {
 		return nil, err
-	}
-	// A start that crashed may have left directories whose names are not yet
-	// durable, and Mkdir does not look at those that exist.
-	for _, dir := range []string{poolDir, "."} {
-		if err := fsys.Sync(dir); err != nil {
-			return nil, err
-		}
 	}
 	if err := d.scanStaging(); err != nil {
 		return nil, err
@@ -131,11 +123,19 @@ func (o *folderObject) Settle(context.Context) error {
 
 // Add implements Store: the second name is a hard link, so it costs no space,
 // and each name can be removed by itself when its class has had its time.
-func (d *Folder) Add(_ context.Context, from, to Key) error {
-	if err := d.fsys.Link(from.String(), to.String()); err != nil {
+func (d *Folder) Add(_ context.Context, from, to Key) error { return d.link(from.String(), to) }
+
+// link gives a file its durable name in pool. After an error of the sync the
+// name may or may not last, and asking again proves nothing: it goes, or the
+// next to look for the object would find it and sign a receipt.
+func (d *Folder) link(from string, to Key) error {
+	if err := d.fsys.Link(from, to.String()); err != nil {
 		return err
 	}
-	return d.fsys.Sync(classDir(to.Class))
+	if err := d.fsys.Sync(classDir(to.Class)); err != nil {
+		return errors.Join(err, d.fsys.Remove(to.String()))
+	}
+	return nil
 }
 
 // List implements Store. Files that are no objects are left out; Foreign lists

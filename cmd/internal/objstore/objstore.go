@@ -27,9 +27,12 @@ import (
 type Store interface {
 	// Stage opens the working copy of an object of size bytes that is
 	// arriving, and says which of its blocks are there already: the same id
-	// and size find it again after a restart. It fails with ErrFull if that
+	// finds it again after a restart. An id stands for one size. It fails with ErrFull if that
 	// would exceed a bound. A copy is open once at a time.
 	Stage(ctx context.Context, id string, size int64) (Staged, wire.Bitmap, error)
+	// Resume is Stage for a copy that must be there: fs.ErrNotExist if it is
+	// not.
+	Resume(ctx context.Context, id string, size int64) (Staged, wire.Bitmap, error)
 	// Get opens a stored object; fs.ErrNotExist if it is not there.
 	Get(ctx context.Context, key Key) (Object, error)
 	// Add stores the object that is under from also under to, durably. It

@@ -27,9 +27,10 @@ type stagedInfo struct {
 //	size bytes of the object | bitmap of its blocks, as in HAVE
 //
 // A block is written first, then its bit, both without a sync: the kernel keeps
-// the order for whoever reads the file after a crash of the process. Any other
-// length than size and bitmap together is that of a file that was being made or
-// committed; it is begun anew.
+// the order for whoever reads the file after a crash of the process. A file
+// without the bitmap was being committed: all blocks were there. It may be
+// linked into pool already, so nothing is written to it any more. Any other
+// length is that of a file of no use, which is begun anew.
 type staged struct {
 	durable.File
 	d    *Folder
@@ -69,17 +70,11 @@ func (d *Folder) Stage(_ context.Context, id string, size int64) (Staged, wire.B
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	s, have, err := d.find(id, size)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return s, have, err
+	}
 	if info := d.staged[id]; info != nil {
-		if info.open {
-			return nil, nil, errors.New("internal error: the staged copy is open already")
-		}
-		s, err := d.resume(info, size)
-		if err != nil {
-			return nil, nil, err
-		}
-		if s != nil {
-			return s, slices.Clone(s.have), nil
-		}
 		if err := d.drop(info); err != nil {
 			return nil, nil, err
 		}
@@ -87,9 +82,35 @@ func (d *Folder) Stage(_ context.Context, id string, size int64) (Staged, wire.B
 	if err := d.makeRoom(1, size); err != nil {
 		return nil, nil, err
 	}
-	s, err := d.create(id, size)
+	return d.create(id, size)
+}
+
+// Resume implements Store.
+func (d *Folder) Resume(_ context.Context, id string, size int64) (Staged, wire.Bitmap, error) {
+	if err := checkID(id); err != nil {
+		return nil, nil, err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.find(id, size)
+}
+
+// find opens the copy that is there; fs.ErrNotExist if there is none of use.
+// Called with the lock held.
+func (d *Folder) find(id string, size int64) (Staged, wire.Bitmap, error) {
+	info := d.staged[id]
+	if info == nil {
+		return nil, nil, fs.ErrNotExist
+	}
+	if info.open {
+		return nil, nil, errors.New("internal error: the staged copy is open already")
+	}
+	s, err := d.resume(info, size)
 	if err != nil {
 		return nil, nil, err
+	}
+	if s == nil {
+		return nil, nil, fs.ErrNotExist
 	}
 	return s, slices.Clone(s.have), nil
 }
@@ -103,15 +124,33 @@ func (d *Folder) resume(info *stagedInfo, size int64) (*staged, error) {
 	if err != nil {
 		return nil, err
 	}
+	have, err := readBits(f, size)
+	if err != nil || have == nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	info.open = true
+	return &staged{f, d, info, size, have}, nil
+}
+
+// readBits returns which blocks of a copy are there; nil if it is of no use.
+func readBits(f durable.File, size int64) (wire.Bitmap, error) {
 	have := wire.NewBitmap(size)
 	length, err := f.Size()
-	if err == nil && length == size+int64(len(have)) {
-		if _, err = f.ReadAt(have, size); err == nil && checkBits(have, size) {
-			info.open = true
-			return &staged{f, d, info, size, have}, nil
+	switch {
+	case err != nil:
+		return nil, err
+	case length == size:
+		for i := range wire.Blocks(size) {
+			have.Set(i)
 		}
+		return have, nil
+	case length != size+int64(len(have)):
+		return nil, nil
 	}
-	return nil, errors.Join(err, f.Close())
+	if _, err = f.ReadAt(have, size); err != nil || !checkBits(have, size) {
+		return nil, err
+	}
+	return have, nil
 }
 
 // checkBits reports whether no bit is set for a block that the object has not.
@@ -120,18 +159,18 @@ func checkBits(have wire.Bitmap, size int64) bool {
 	return n%8 == 0 || have[n/8]>>(n%8) == 0
 }
 
-func (d *Folder) create(id string, size int64) (*staged, error) {
+func (d *Folder) create(id string, size int64) (Staged, wire.Bitmap, error) {
 	f, err := d.fsys.Create(stagingPath(id))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	have := wire.NewBitmap(size)
 	if err := f.Truncate(size + int64(len(have))); err != nil {
-		return nil, errors.Join(err, f.Close(), d.fsys.Remove(stagingPath(id)))
+		return nil, nil, errors.Join(err, f.Close(), d.fsys.Remove(stagingPath(id)))
 	}
 	info := &stagedInfo{id: id, size: size, open: true}
 	d.staged[id] = info
-	return &staged{f, d, info, size, have}, nil
+	return &staged{f, d, info, size, have}, slices.Clone(have), nil
 }
 
 // makeRoom drops copies until that many more files and bytes are within the
@@ -202,10 +241,7 @@ func (s *staged) Commit(_ context.Context, key Key) error {
 		err = s.Sync()
 	}
 	if err == nil {
-		err = s.d.fsys.Link(path, key.String())
-	}
-	if err == nil {
-		err = s.d.fsys.Sync(classDir(key.Class))
+		err = s.d.link(path, key)
 	}
 	return errors.Join(err, s.Discard())
 }

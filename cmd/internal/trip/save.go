@@ -55,7 +55,7 @@ func (o *Output) Save(ctx context.Context, e *Entry) (written bool, err error) {
 			return false, fault{fmt.Errorf("a file of its name with %d bytes, not %d, is in the output folder; hint: --force replaces it", size, e.Record.Length)}
 		}
 	}
-	if err := o.disk.Mkdir(path.Dir(place)); err != nil {
+	if err := durable.MkdirAll(o.disk, path.Dir(place)); err != nil {
 		return false, outputError(err)
 	}
 	var broken error

@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -149,11 +150,16 @@ func openFile(path string) (*os.File, int64, error) {
 
 // reason drops the path, which the caller says anyway.
 func reason(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return errMissing
+	}
 	if p, ok := errors.AsType[*os.PathError](err); ok {
 		return fmt.Errorf("cannot %s: %w", p.Op, p.Err)
 	}
 	return err
 }
+
+var errMissing = errors.New("there is no such file or folder")
 
 func hash(r io.ReaderAt, size int64) (n envelope.Name, err error) {
 	h := sha256.New()

@@ -144,7 +144,7 @@ func TestFind(t *testing.T) {
 	require.Empty(t, bad)
 	found, bad = find("nothing", "store/staging")
 	require.Equal(t, []string{"store/staging/d"}, found)
-	require.Equal(t, []string{"nothing: cannot stat: no such file or directory"}, bad)
+	require.Equal(t, []string{"nothing: there is no such file or folder"}, bad)
 }
 
 // A FIFO in place of an object must not hang.

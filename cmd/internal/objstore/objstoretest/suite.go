@@ -235,7 +235,7 @@ func idsAndSizes(t *testing.T, open func() objstore.Store) {
 	if have.Count() != 0 {
 		t.Fatal("another id finds the blocks")
 	}
-	_, have, err = s.Stage(t.Context(), ID(1), int64(len(a))+1)
+	_, have, err = s.Stage(t.Context(), ID(1), int64(len(a))+wire.BlockSize)
 	must(t, err)
 	if have.Count() != 0 {
 		t.Fatal("another size finds the blocks")

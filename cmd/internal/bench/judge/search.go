@@ -1,4 +1,4 @@
-package bench
+package judge
 
 import (
 	"io/fs"
@@ -7,20 +7,22 @@ import (
 	"strings"
 
 	"roadseal/cmd/internal/bench/canary"
-	"roadseal/cmd/internal/bench/player"
 	"roadseal/cmd/internal/bench/report"
 )
 
+// A Place is a folder that an outsider could get hold of.
+type Place struct{ Name, Dir string }
+
 // secrets tells a scanner all that must not be readable outside: the mark in
 // the video, the vehicle number, the recorder's file names and the positions.
-func secrets(mark, vehicle string, plan []player.Segment, valid []player.Position) (*canary.Scanner, error) {
+func (e Evidence) secrets() (*canary.Scanner, error) {
 	s := canary.NewScanner()
-	s.Secret("mark in the video", []byte(mark))
-	s.Secret("vehicle number", []byte(vehicle))
-	for _, seg := range plan {
+	s.Secret("mark in the video", []byte(e.Mark))
+	s.Secret("vehicle number", []byte(e.Number))
+	for _, seg := range e.Plan {
 		s.Secret("file name of the recorder", []byte(strings.TrimSuffix(seg.Name, filepath.Ext(seg.Name))))
 	}
-	for _, p := range valid {
+	for _, p := range e.Recording.Valid {
 		lat, lon, err := p.Degrees()
 		if err != nil {
 			return nil, err
@@ -31,14 +33,11 @@ func secrets(mark, vehicle string, plan []player.Segment, valid []player.Positio
 	return s, nil
 }
 
-// search looks through all that an outsider could get hold of: the store, the
-// vehicle's flash, its status, what the broker saw, and all logs.
-func search(f folder, s *canary.Scanner) (r report.Search, err error) {
-	for _, place := range []struct{ name, dir string }{
-		{"store", f.store()}, {"state and spool", f.state()}, {"status", f.run()}, {"broker", f.capture()}, {"logs", f.logs()},
-	} {
-		fsys := os.DirFS(place.dir)
-		hits, files, err := s.ScanTree(fsys, place.name)
+// search looks through all places.
+func search(places []Place, s *canary.Scanner) (r report.Search, err error) {
+	for _, p := range places {
+		fsys := os.DirFS(p.Dir)
+		hits, files, err := s.ScanTree(fsys, p.Name)
 		if err != nil {
 			return r, err
 		}
@@ -46,7 +45,7 @@ func search(f folder, s *canary.Scanner) (r report.Search, err error) {
 		if err != nil {
 			return r, err
 		}
-		r.Places = append(r.Places, place.name)
+		r.Places = append(r.Places, p.Name)
 		r.Hits = append(r.Hits, hits...)
 		r.Files += files
 		r.Bytes += size

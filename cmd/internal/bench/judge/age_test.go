@@ -1,4 +1,4 @@
-package bench
+package judge
 
 import (
 	"fmt"
@@ -25,11 +25,11 @@ func fakeAge(t *testing.T, output []byte, status int) string {
 // it is one that is wrong.
 func TestWhatAgeMustGive(t *testing.T) {
 	s := newStage(t)
-	l, err := openAll(t.Context(), s.f, s.rig.enrolled.keys)
+	l, err := openAll(t.Context(), s.Store, s.Opened, s.Keys)
 	require.NoError(t, err)
 	require.Len(t, l.items, 7)
 	it := l.items[len(l.items)-1]
-	content, err := os.ReadFile(filepath.Join(s.f.opened(), it.Opened))
+	content, err := os.ReadFile(filepath.Join(s.Opened, it.Opened))
 	require.NoError(t, err)
 	text, err := it.record.Marshal()
 	require.NoError(t, err)
@@ -49,18 +49,18 @@ func TestWhatAgeMustGive(t *testing.T) {
 		"at the end of":             {append(content, make([]byte, 2000)...), 0},
 		"another record":            {append(content[:len(content):len(content)], other...), 0},
 	} {
-		err := openWithAge(t.Context(), fakeAge(t, c.output, c.status), s.f.key(), it)
+		err := openWithAge(t.Context(), fakeAge(t, c.output, c.status), s.KeyFile, it)
 		if want == "" {
 			require.NoError(t, err)
 			continue
 		}
 		require.ErrorContains(t, err, want)
 	}
-	require.ErrorContains(t, openWithAge(t.Context(), "/gone", s.f.key(), it), "cannot run age")
+	require.ErrorContains(t, openWithAge(t.Context(), "/gone", s.KeyFile, it), "cannot run age")
 }
 
 func TestAgeIsOneOfTheChecks(t *testing.T) {
 	s := newStage(t)
-	s.o.Programs.Age = fakeAge(t, nil, 1)
+	s.Age = fakeAge(t, nil, 1)
 	only(t, s.judged(), "0 of 7 objects, 7 not in order, as age does not open")
 }

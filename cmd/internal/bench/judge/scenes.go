@@ -1,4 +1,4 @@
-package bench
+package judge
 
 import (
 	"encoding/hex"
@@ -26,11 +26,11 @@ const (
 
 // scenes picks what a person is shown: one object from both sides, and the
 // track.
-func (s *session) scenes(l loot) (sc report.Scenes, err error) {
-	sc.Outsider.Topics = slices.Sorted(maps.Keys(s.topics))
-	sc.Outsider.Listing = listing(s.f, l)
-	sc.Track = points(l.trips, s.o.Speed)
-	for _, seg := range s.plan {
+func (e Evidence) scenes(l loot) (sc report.Scenes, err error) {
+	sc.Outsider.Topics = slices.Sorted(maps.Keys(e.Topics))
+	sc.Outsider.Listing = listing(e.Store, l)
+	sc.Track = points(l.trips, e.Speed)
+	for _, seg := range e.Plan {
 		sc.Clips = append(sc.Clips, report.Clip{Begin: seg.Begin.Seconds(), End: seg.End.Seconds(),
 			Event: seg.Kind == player.Event, Rear: seg.Channel == player.Rear})
 	}
@@ -57,12 +57,12 @@ func (s *session) scenes(l loot) (sc report.Scenes, err error) {
 }
 
 // listing is what "ls" shows of the store.
-func listing(f folder, l loot) (lines []string) {
+func listing(store string, l loot) (lines []string) {
 	for _, it := range l.items {
 		if len(lines) == listingLines {
 			return append(lines, fmt.Sprintf("… and %d more", len(l.items)-listingLines))
 		}
-		rel, err := filepath.Rel(f.store(), it.path)
+		rel, err := filepath.Rel(store, it.path)
 		if err != nil {
 			rel = it.Name
 		}

@@ -1,4 +1,4 @@
-package bench
+package judge
 
 import (
 	"bytes"
@@ -13,22 +13,23 @@ import (
 	"roadseal/crypto/envelope"
 )
 
-// holder is the key holder, who looks into the store while the run goes on. It
+// A Holder is the key holder, who looks into the store while the run goes on. It
 // tells when everything has arrived without asking the agent.
-type holder struct {
+type Holder struct {
 	store    string
 	keys     trip.Keys
 	seen     map[string]bool          // paths
-	segments map[string]envelope.Name // object of each segment, by the recorder's file name
-	fixes    int
+	Segments map[string]envelope.Name // object of each segment, by the recorder's file name
+	Fixes    int
 }
 
-func newHolder(store string, keys trip.Keys) *holder {
-	return &holder{store: store, keys: keys, seen: map[string]bool{}, segments: map[string]envelope.Name{}}
+// NewHolder makes a key holder for the store of a collector.
+func NewHolder(store string, keys trip.Keys) *Holder {
+	return &Holder{store: store, keys: keys, seen: map[string]bool{}, Segments: map[string]envelope.Name{}}
 }
 
-// look opens what is new in the store.
-func (h *holder) look(ctx context.Context) error {
+// Look opens what is new in the store.
+func (h *Holder) Look(ctx context.Context) error {
 	if _, err := os.Stat(filepath.Join(h.store, "pool")); errors.Is(err, os.ErrNotExist) {
 		return nil // the collector has not made it yet
 	}
@@ -54,9 +55,9 @@ func (h *holder) look(ctx context.Context) error {
 	return nil
 }
 
-func (h *holder) take(e *trip.Entry) error {
+func (h *Holder) take(e *trip.Entry) error {
 	if !trip.IsTrack(e.Record) {
-		h.segments[e.Record.File.Reveal()] = e.Name
+		h.Segments[e.Record.File.Reveal()] = e.Name
 		return nil
 	}
 	var content bytes.Buffer
@@ -64,13 +65,6 @@ func (h *holder) take(e *trip.Entry) error {
 		return err
 	}
 	b, err := track.Parse(&content)
-	h.fixes += len(b.Fixes)
+	h.Fixes += len(b.Fixes)
 	return err
-}
-
-// undelivered is the number of objects in the vehicle's spool that have no
-// receipt yet, by its file names (agent/spool/FORMAT.md).
-func undelivered(state string) (int, error) {
-	names, err := filepath.Glob(filepath.Join(state, "spool", "*.age"))
-	return len(names), err
 }

@@ -1,4 +1,4 @@
-package bench
+package judge
 
 import (
 	"bytes"
@@ -38,19 +38,19 @@ type loot struct {
 	trips  []trip.Trip
 }
 
-// openAll opens every object of the store and leaves its content in opened/,
+// openAll opens every object of the store and leaves its content in opened,
 // with the track once more as GPX.
-func openAll(ctx context.Context, f folder, keys trip.Keys) (loot, error) {
+func openAll(ctx context.Context, store, opened string, keys trip.Keys) (loot, error) {
 	var l loot
-	out := trip.NewOutput(f.opened(), false)
+	out := trip.NewOutput(opened, false)
 	var tracks trip.Tracks
 	fault := func(path string, err error) {
 		l.faults = append(l.faults, fmt.Sprintf("%.12s: %v", filepath.Base(path), err))
 	}
-	files, _ := trip.Find([]string{f.store()}, fault)
+	files, _ := trip.Find([]string{store}, fault)
 	scan := trip.Scan{Keys: keys, Hash: true, Fault: fault}
 	counts, err := scan.Each(ctx, files, func(e *trip.Entry) error {
-		it, err := openOne(ctx, f, out, e)
+		it, err := openOne(ctx, opened, out, e)
 		if err != nil {
 			return err
 		}
@@ -68,15 +68,15 @@ func openAll(ctx context.Context, f folder, keys trip.Keys) (loot, error) {
 	}
 	l.twice = counts.Twice + tracks.Twice
 	l.trips = tracks.Trips()
-	return l, writeGPX(filepath.Join(f.opened(), "track.gpx"), l.trips)
+	return l, writeGPX(filepath.Join(opened, "track.gpx"), l.trips)
 }
 
-func openOne(ctx context.Context, f folder, out *trip.Output, e *trip.Entry) (item, error) {
+func openOne(ctx context.Context, opened string, out *trip.Output, e *trip.Entry) (item, error) {
 	if _, err := out.Save(ctx, e); err != nil {
 		return item{}, err
 	}
 	place := trip.Place(e)
-	sum, err := sumFile(filepath.Join(f.opened(), filepath.FromSlash(place)))
+	sum, err := sumFile(filepath.Join(opened, filepath.FromSlash(place)))
 	if err != nil {
 		return item{}, err
 	}

@@ -1,4 +1,4 @@
-package bench
+package judge
 
 import (
 	"os"
@@ -13,32 +13,28 @@ import (
 // commands that open it.
 func TestBothSidesShowTheSameObject(t *testing.T) {
 	s := newStage(t)
-	_, l, err := s.judge(t.Context())
-	require.NoError(t, err)
-	sc, err := s.scenes(l)
+	_, sc, err := Judge(t.Context(), s.Evidence)
 	require.NoError(t, err)
 
 	require.Len(t, sc.Outsider.Dump, dumpLines)
 	require.Regexp(t, `^0018aa ( [0-9a-f]{2}){16} [ -~]{16}$`, sc.Outsider.Dump[0])
 	require.Len(t, sc.Outsider.Listing, 7)
 	require.Equal(t, "roadseal/1", sc.Holder.Record[0])
-	require.Contains(t, strings.Join(sc.Holder.Record, "\n"), "vehicle: "+s.rig.enrolled.vehicle)
+	require.Contains(t, strings.Join(sc.Holder.Record, "\n"), "vehicle: "+s.Number)
 	require.Len(t, sc.Holder.Try, 3)
 	object := strings.TrimPrefix(sc.Holder.Try[0], "sha256sum ")
-	require.FileExists(t, filepath.Join(string(s.f), object))
-	require.Len(t, sc.Track, len(s.rec.Valid))
-	require.Len(t, sc.Clips, len(s.plan))
+	require.FileExists(t, filepath.Join(s.dir, object))
+	require.Len(t, sc.Track, len(s.Recording.Valid))
+	require.Len(t, sc.Clips, len(s.Plan))
 }
 
 // TestOutsiderSeesNoSecret: the page shows both sides, but what it calls the
 // outsider's must be his.
 func TestOutsiderSeesNoSecret(t *testing.T) {
 	s := newStage(t)
-	_, l, err := s.judge(t.Context())
+	_, sc, err := Judge(t.Context(), s.Evidence)
 	require.NoError(t, err)
-	sc, err := s.scenes(l)
-	require.NoError(t, err)
-	scanner, err := secrets(s.rig.enrolled.mark, s.rig.enrolled.vehicle, s.plan, s.rec.Valid)
+	scanner, err := s.secrets()
 	require.NoError(t, err)
 	for _, lines := range [][]string{sc.Outsider.Topics, sc.Outsider.Listing, sc.Outsider.Dump} {
 		hits, err := scanner.Scan(strings.NewReader(strings.Join(lines, "\n")), "outsider")
@@ -55,7 +51,7 @@ func TestLongListingIsCut(t *testing.T) {
 	for range 20 {
 		l.items = append(l.items, item{path: "/out/store/pool/3/" + strings.Repeat("a", 64)})
 	}
-	lines := listing("/out", l)
+	lines := listing("/out/store", l)
 	require.Len(t, lines, listingLines+1)
 	require.Equal(t, "… and 12 more", lines[listingLines])
 	require.Equal(t, "        0  pool/3/"+strings.Repeat("a", 39)+"…", lines[0])

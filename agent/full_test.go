@@ -1,0 +1,65 @@
+package agent_test
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"roadseal/agent"
+	"roadseal/agent/config"
+	"roadseal/agent/health"
+)
+
+// TestAFullDiskAtTheStartStillUploads: the agent starts, says what is amiss, and
+// begins anew once there is room.
+func TestAFullDiskAtTheStartStillUploads(t *testing.T) {
+	u := newUnit(t)
+	small := t.TempDir()
+	if err := syscall.Mount("tmpfs", small, "tmpfs", 0, "size=2m"); err != nil {
+		t.Skipf("this user cannot mount a small disk: %v", err)
+	}
+	t.Cleanup(func() { require.NoError(t, syscall.Unmount(small, 0)) })
+	text, err := os.ReadFile(filepath.Join(u.dir, "agent.toml"))
+	require.NoError(t, err)
+	u.write("agent.toml", strings.NewReplacer(`state = "state"`, `state = "`+small+`/state"`, `keep_free = "1MB"`, "").Replace(string(text)))
+	c, err := config.Load(filepath.Join(u.dir, "agent.toml"))
+	require.NoError(t, err)
+	o := agent.Options{Config: c, Version: "test", Build: build, Log: slog.New(slog.DiscardHandler)}
+	a, err := agent.New(o)
+	require.NoError(t, err)
+	require.NoError(t, a.Close())
+	fill, err := os.Create(filepath.Join(small, "fill"))
+	require.NoError(t, err)
+	_, err = io.Copy(fill, zeros{})
+	require.ErrorIs(t, err, syscall.ENOSPC)
+	require.NoError(t, fill.Close())
+
+	a, err = agent.New(o)
+	require.NoError(t, err)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- a.Run(ctx) }()
+	u.until("said", func(s *health.Status) bool {
+		return strings.Contains(strings.Join(s.Problems, ";"), "the disk was full at the start")
+	})
+	require.NoError(t, os.Remove(fill.Name()))
+	require.ErrorIs(t, <-done, agent.ErrAgain)
+	require.NoError(t, a.Close())
+	a, err = agent.New(o)
+	require.NoError(t, err)
+	require.NoError(t, a.Close())
+	require.NotEmpty(t, c.Cameras, "the configuration was not touched")
+}
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }

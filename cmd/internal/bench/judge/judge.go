@@ -1,0 +1,83 @@
+package judge
+
+import (
+	"cmp"
+	"context"
+	"strings"
+	"time"
+
+	"roadseal/cmd/internal/bench/capture"
+	"roadseal/cmd/internal/bench/player"
+	"roadseal/cmd/internal/bench/report"
+	"roadseal/cmd/internal/trip"
+)
+
+// Evidence is all that a run has left behind.
+type Evidence struct {
+	Report report.Report // title, options and what else is known before
+
+	Recording player.Recording
+	Loops     int
+	Speed     float64
+	Plan      []player.Segment
+	Clips     []player.Clip // what the camera wrote, in the order of the plan
+	Kill      map[string]int
+	GaveUp    string // why the run did not wait any longer; "" if all arrived
+
+	Store  string    // folder of the collector
+	Opened string    // where the opened content goes
+	Keys   trip.Keys // of the key holder
+	Places []Place   // where nothing secret may be readable
+	Mark   string    // in every segment
+	Number string    // of the vehicle
+
+	Age     string // stock age command; "" = not asked
+	KeyFile string // for it
+
+	Ledger *capture.Ledger // of all that passed the broker
+	Topics map[string]bool // that were used
+	Device string          // id of the vehicle
+
+	Started   time.Time     // the agent's first start
+	Stopped   time.Duration // what the agent took to end
+	StopLimit time.Duration
+	StopFault error // what was wrong with the end of a process
+}
+
+// Judge opens what is in the store, checks all that has to hold and returns the
+// report, and what a person is shown. Only what keeps it from judging is an
+// error.
+func Judge(ctx context.Context, e Evidence) (report.Report, report.Scenes, error) {
+	r := e.Report
+	l, err := openAll(ctx, e.Store, e.Opened, e.Keys)
+	if err != nil {
+		return r, report.Scenes{}, err
+	}
+	scanner, err := e.secrets()
+	if err != nil {
+		return r, report.Scenes{}, err
+	}
+	if r.Search, err = search(e.Places, scanner); err != nil {
+		return r, report.Scenes{}, err
+	}
+	v := &verdict{&r}
+	v.check("everything arrived and has its receipt", e.GaveUp == "", "%s", cmp.Or(e.GaveUp, "the agent's spool owes nothing"))
+	e.checkSegments(v, l)
+	e.checkFixes(v, l)
+	e.checkStore(ctx, v, l)
+	if err := e.checkAge(ctx, v, l); err != nil {
+		return r, report.Scenes{}, err
+	}
+	e.checkTraffic(v, l)
+	e.checkKills(v)
+	e.checkEnd(v)
+	v.check("nothing secret is readable outside", len(r.Search.Hits) == 0, "%d found in %d files, %s: %s",
+		len(r.Search.Hits), r.Search.Files, report.Bytes(r.Search.Bytes), strings.Join(r.Search.Places, ", "))
+	e.measure(&r, l)
+	r.Passed = len(r.Failed()) == 0
+	scenes, err := e.scenes(l)
+	return r, scenes, err
+}
+
+// fixes is how many have to be back.
+func (e Evidence) fixes() int { return e.Loops * len(e.Recording.Valid) }
