@@ -36,6 +36,7 @@ func TestCreateNeverOverwrites(t *testing.T) {
 
 func TestWriteFileReplacesWhole(t *testing.T) {
 	d := disk(t)
+	require.NoError(t, d.Mkdir("sub"))
 	require.NoError(t, d.Mkdir("sub/deep"))
 	for name, write := range map[string]func(durable.FS, string, string, []byte) error{
 		"durable": durable.WriteFile, "volatile": durable.WriteVolatile,
