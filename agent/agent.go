@@ -227,13 +227,13 @@ func (a *Agent) Run(ctx context.Context) error {
 	for _, part := range []func(context.Context) error{a.intake.Segments, a.uplink.Run, a.report, a.awaitRoom} {
 		others.Go(func() error {
 			defer end() // none ends before ctx but by a fault
-			return part(ctx)
+			return unlessCanceled(part(ctx))
 		})
 	}
 	since, power, err := a.record(ctx, end)
 	err = errors.Join(unlessCanceled(err), a.finish(since, power))
 	stop()
-	err = errors.Join(err, unlessCanceled(others.Wait()), unlessCanceled(folders.Wait()))
+	err = errors.Join(err, others.Wait(), unlessCanceled(folders.Wait()))
 	last := a.status()
 	last.Stopped = true
 	if werr := health.Write(a.run, last); werr != nil {
