@@ -70,6 +70,9 @@ func plainExt(ext string) bool {
 	return strings.Trim(ext[1:], "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789") == ""
 }
 
+// edgy are signs that are harmless only between others.
+const edgy = ". -=+@"
+
 // safe makes any bytes into a file name: letters, digits and a few signs stay,
 // all else becomes % and two hexadecimal digits for each byte. An empty one
 // becomes "_".
@@ -84,11 +87,11 @@ func safe(s string) string {
 		// First and last must not make the name hidden, an option or, for
 		// some shells and file systems, another name.
 		edge := i == 0 || i+n == len(s)
-		if !harmless(r, n) || edge && strings.ContainsRune(". -=+@", r) {
+		if !harmless(r, n) || edge && strings.ContainsRune(edgy, r) {
 			piece = escape(piece)
 		}
 		if out.Len()+len(piece) > maxStem {
-			break
+			return strings.TrimRight(out.String(), edgy) // what is last now was not at an edge
 		}
 		out.WriteString(piece)
 		i += n
