@@ -88,7 +88,7 @@ func MkdirAll(fsys FS, dirs ...string) error {
 	var mkdir func(dir string) error
 	mkdir = func(dir string) error {
 		parent := path.Dir(dir)
-		if parent == dir { // "."
+		if parent == dir || slices.Contains(parents, dir) { // "." or made already
 			return nil
 		}
 		if err := mkdir(parent); err != nil {

@@ -26,7 +26,8 @@ func OpenDisk(path string) (*Disk, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := makePath(path); err != nil {
+	mkdir := func(dir string) error { return os.Mkdir(dir, 0o700) }
+	if err := makePath(path, mkdir, syncPath); err != nil {
 		return nil, err
 	}
 	return OpenExisting(path)
@@ -41,27 +42,28 @@ func OpenExisting(path string) (*Disk, error) {
 	return &Disk{root: root, path: path}, nil
 }
 
-// makePath is MkdirAll that makes each new name durable in its parent.
-func makePath(dir string) error {
-	err := os.Mkdir(dir, 0o700)
-	if errors.Is(err, fs.ErrNotExist) {
-		if err := makePath(filepath.Dir(dir)); err != nil {
-			return err
-		}
-		err = os.Mkdir(dir, 0o700)
-	} else if err == nil {
-		// The parent was there. A start that was killed may have made it and
-		// not come to the sync of its name.
-		_ = syncPath(filepath.Dir(filepath.Dir(dir)))
-	}
-	if errors.Is(err, fs.ErrExist) {
-		_ = syncPath(filepath.Dir(dir)) // as above; others' directories may refuse
+// makePath is MkdirAll for a path of the operating system. Of what was there
+// already, the lowest directory may have been made by a start that was killed
+// before the sync of its name; the ones above it are durable, and many of them
+// refuse.
+func makePath(dir string, mkdir, sync func(dir string) error) error {
+	parent := filepath.Dir(dir)
+	err := mkdir(dir)
+	switch {
+	case errors.Is(err, fs.ErrExist):
+		_ = sync(parent)
 		return nil
+	case errors.Is(err, fs.ErrNotExist):
+		if err = makePath(parent, mkdir, sync); err == nil {
+			err = mkdir(dir)
+		}
+	case err == nil:
+		_ = sync(filepath.Dir(parent))
 	}
-	if err != nil {
+	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	return syncPath(filepath.Dir(dir))
+	return sync(parent)
 }
 
 func syncPath(dir string) error {

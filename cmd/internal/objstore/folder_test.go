@@ -149,34 +149,23 @@ func TestDamagedStagingBeginsAnew(t *testing.T) {
 	}
 }
 
-// TestACopyThatWasBeingCommittedIsWhole: a crash may find it before or after
-// its link into pool; in neither case may it be written to again.
+// TestACopyThatWasBeingCommittedIsWhole: without its bitmap, all blocks of it
+// are there.
 func TestACopyThatWasBeingCommittedIsWhole(t *testing.T) {
 	size := int64(3 * wire.BlockSize)
-	for _, linked := range []bool{false, true} {
-		dir := t.TempDir()
-		b, name := objstoretest.Bytes(1, int(size))
-		require.NoError(t, objstoretest.Write(t, open(t, dir, roomy), objstoretest.ID(1), b).Close())
-		path, pool := filepath.Join(dir, "staging", objstoretest.ID(1)), filepath.Join(dir, "pool", "1", name.String())
-		require.NoError(t, os.Truncate(path, size))
-		if linked {
-			require.NoError(t, os.MkdirAll(filepath.Dir(pool), 0o700))
-			require.NoError(t, os.Link(path, pool))
-		}
-		s, have, err := open(t, dir, roomy).Resume(t.Context(), objstoretest.ID(1), size)
-		require.NoError(t, err)
-		require.True(t, have.Full(size))
-		err = s.Commit(t.Context(), objstore.Key{Class: 1, Name: name})
-		if linked {
-			require.ErrorIs(t, err, fs.ErrExist)
-		} else {
-			require.NoError(t, err)
-		}
-		got, err := os.ReadFile(pool)
-		require.NoError(t, err)
-		require.Equal(t, b, got)
-		require.NoFileExists(t, path)
-	}
+	dir := t.TempDir()
+	b, name := objstoretest.Bytes(1, int(size))
+	require.NoError(t, objstoretest.Write(t, open(t, dir, roomy), objstoretest.ID(1), b).Close())
+	path := filepath.Join(dir, "staging", objstoretest.ID(1))
+	require.NoError(t, os.Truncate(path, size))
+	s, have, err := open(t, dir, roomy).Resume(t.Context(), objstoretest.ID(1), size)
+	require.NoError(t, err)
+	require.True(t, have.Full(size))
+	require.NoError(t, s.Commit(t.Context(), objstore.Key{Class: 1, Name: name}))
+	got, err := os.ReadFile(filepath.Join(dir, "pool", "1", name.String()))
+	require.NoError(t, err)
+	require.Equal(t, b, got)
+	require.NoFileExists(t, path)
 }
 
 func TestResumeMakesNothing(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"syscall"
 	"time"
 
 	"roadseal/agent/wire"
@@ -39,19 +40,35 @@ type staged struct {
 	have wire.Bitmap
 }
 
-// scanStaging notes what an earlier process left.
+// scanStaging notes what an earlier process left, and removes what that one had
+// stored already: a crash came between the name in pool and the end of the one
+// in staging, and no vehicle will ever ask for it again.
 func (d *Folder) scanStaging() error {
-	return d.fsys.List(stagingDir, func(e fs.DirEntry) error {
+	var stored []string
+	err := d.fsys.List(stagingDir, func(e fs.DirEntry) error {
 		if checkID(e.Name()) != nil || !e.Type().IsRegular() {
 			return nil // not ours, so not ours to touch; Foreign tells
 		}
 		info, err := e.Info()
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil // as in resume
+		}
 		if err != nil {
 			return err
+		}
+		if st, ok := info.Sys().(*syscall.Stat_t); ok && st.Nlink > 1 {
+			stored = append(stored, e.Name())
+			return nil
 		}
 		d.staged[e.Name()] = &stagedInfo{id: e.Name(), size: info.Size(), touched: info.ModTime()}
 		return nil
 	})
+	for _, name := range stored {
+		if rerr := d.fsys.Remove(stagingPath(name)); !errors.Is(rerr, fs.ErrNotExist) {
+			err = errors.Join(err, rerr)
+		}
+	}
+	return err
 }
 
 // checkID keeps ids to one form, so that none can be a path.

@@ -1,0 +1,7 @@
+//go:build race
+
+package durabletest
+
+// underRace shortens sweeps: they run in one goroutine, and the detector makes
+// them twenty times slower.
+const underRace = true
