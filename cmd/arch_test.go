@@ -52,6 +52,8 @@ var onlyImporters = map[string][]string{
 	"github.com/cloudflare/circl":         {"crypto/..."},
 	"github.com/spf13/cobra":              {"cmd/..."},
 	"github.com/stretchr/testify":         {"cmd/internal/objstore/objstoretest"},
+	"hal/durable/crashfs":                 {"hal/durable/durabletest"},
+	"hal/durable/durabletest":             {},
 	"github.com/adrianmo/go-nmea":         {},
 	"filippo.io/age":                      {},
 	"go.uber.org/goleak":                  {},
