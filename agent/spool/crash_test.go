@@ -25,6 +25,7 @@ import (
 	"roadseal/crypto/recipient"
 	"roadseal/crypto/seal"
 	"roadseal/hal/durable"
+	"roadseal/hal/durable/crashfs"
 	"roadseal/hal/durable/durabletest"
 )
 
@@ -32,7 +33,7 @@ func sweep() durabletest.Sweep { return durabletest.Sweep{Born: newLife} }
 
 func TestPowerCuts(t *testing.T) { sweep().States(t, 10_000) }
 
-func TestFaultsThenPowerCuts(t *testing.T) { sweep().Faults(t, 2) }
+func TestFaultsThenPowerCuts(t *testing.T) { sweep().Faults(t, 6) }
 
 func TestEverySyncIsNeeded(t *testing.T) {
 	sweep().Guard(t, 4, durabletest.Quiet{
@@ -361,6 +362,45 @@ func ls(fsys durable.FS) (names []string, err error) {
 	err = fsys.List(".", func(e fs.DirEntry) error { names = append(names, e.Name()); return nil })
 	slices.Sort(names)
 	return names, err
+}
+
+// TestAClipThatIsSealedAnewIsNotThereTwice: a sync that failed may have made
+// the first object's name durable, so it must be gone before the second has
+// one.
+func TestAClipThatIsSealedAnewIsNotThereTwice(t *testing.T) {
+	opt := spool.Options{MaxBytes: 1 << 20, Slots: slots, Order: order}
+	for seed := range uint64(20) {
+		fsys := crashfs.New(crashfs.Options{Seed: seed})
+		s, err := spool.Open(fsys, opt)
+		require.NoError(t, err)
+		commit := func(attempt int) error {
+			b := fake(1, attempt)
+			d, err := s.Create(int64(len(b)))
+			require.NoError(t, err)
+			_, err = d.Write(b)
+			require.NoError(t, err)
+			_, err = d.Commit(meta(3, uint32(attempt), "video", 1), sha256.Sum256(b), int64(len(b)))
+			return err
+		}
+		failed := false
+		fsys.Inject(func(op crashfs.Op) error {
+			if op.Call == "syncdir" && !failed {
+				failed = true
+				return syscall.EIO
+			}
+			return nil
+		})
+		require.ErrorIs(t, commit(1), syscall.EIO)
+		fsys.Inject(func(op crashfs.Op) error {
+			for cut := uint64(0); op.Call == "syncdir" && cut < 100; cut++ {
+				after, err := spool.Open(fsys.Crash(cut), opt)
+				require.NoError(t, err)
+				require.LessOrEqual(t, len(after.Pending()), 1)
+			}
+			return nil
+		})
+		require.NoError(t, commit(2))
+	}
 }
 
 // TestALifeDoesEverything: a sweep over a life that never comes to evicting

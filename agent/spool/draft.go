@@ -69,8 +69,9 @@ func (d *Draft) Commit(m Meta, name envelope.Name, size int64) (Entry, error) {
 	}
 	if err := s.fsys.Sync("."); err != nil {
 		// The name may or may not last, and asking again proves nothing. The
-		// caller will seal the source anew, so this object must go.
-		return Entry{}, errors.Join(err, s.fsys.Remove(e.fileName()))
+		// caller will seal the source anew, so this object must go, durably:
+		// its name could come back beside that of the next.
+		return Entry{}, errors.Join(err, s.fsys.Remove(e.fileName()), s.fsys.Sync("."))
 	}
 	if s.entries[e.Name] == nil {
 		s.add(e)

@@ -14,10 +14,12 @@ import (
 
 func pathSweep() durabletest.Sweep { return durabletest.Sweep{Born: newLife} }
 
-func TestPathsOverPowerCuts(t *testing.T) { pathSweep().States(t, 1_000) }
+func TestPathsOverPowerCuts(t *testing.T) { pathSweep().States(t, 4_000) }
 
 func TestEverySyncOfAPathIsNeeded(t *testing.T) {
-	pathSweep().Guard(t, 20, durabletest.Quiet{})
+	pathSweep().Guard(t, 20, durabletest.Quiet{Seldom: map[string]string{
+		"syncdir in hal/durable_test.mount.sync": "now and then it finds only the name of another directory, in which nothing is durable yet",
+	}})
 }
 
 // A life opens one state directory or other and keeps a file there.
@@ -30,8 +32,10 @@ func newLife(seed uint64) durabletest.Life {
 	return &life{rng: rand.New(rand.NewPCG(seed, 0)), tried: map[string]int{}, done: map[string]int{}}
 }
 
-// rel is where a path of the operating system is in the file system, which is
-// mounted on /mnt.
+// A mount is a file system on /mnt.
+type mount struct{ durable.FS }
+
+// rel is where a path of the operating system is in the file system.
 func rel(path string) string {
 	if path == "/mnt" {
 		return "."
@@ -39,11 +43,25 @@ func rel(path string) string {
 	return strings.TrimPrefix(path, "/mnt/")
 }
 
+func (m mount) there(path string) bool {
+	return m.List(rel(path), func(fs.DirEntry) error { return nil }) == nil
+}
+
+func (m mount) mkdir(path string) error { return m.Mkdir(rel(path)) }
+
+func (m mount) sync(path string) error {
+	if path == "/" {
+		return fs.ErrPermission // not ours
+	}
+	return m.Sync(rel(path))
+}
+
 func (l *life) Work(fsys durable.FS) error {
+	m := mount{fsys}
 	paths := []string{"/mnt/store", "/mnt/var/lib/roadseal/state", "/mnt/var/lib/roadseal/spool"}
 	for range 1 + l.rng.IntN(3) {
 		path := paths[l.rng.IntN(len(paths))]
-		if err := makePath(fsys, path); err != nil {
+		if err := durable.MakePath(path, m.there, m.mkdir, m.sync); err != nil {
 			return err
 		}
 		dir := rel(path)
@@ -54,17 +72,6 @@ func (l *life) Work(fsys durable.FS) error {
 		l.done[dir] = l.tried[dir]
 	}
 	return nil
-}
-
-func makePath(fsys durable.FS, path string) error {
-	mkdir := func(p string) error { return fsys.Mkdir(rel(p)) }
-	sync := func(p string) error {
-		if p == "/" {
-			return fs.ErrPermission
-		}
-		return fsys.Sync(rel(p))
-	}
-	return durable.MakePath(path, mkdir, sync)
 }
 
 // Judge implements durabletest.Life.

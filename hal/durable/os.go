@@ -26,8 +26,9 @@ func OpenDisk(path string) (*Disk, error) {
 	if err != nil {
 		return nil, err
 	}
+	there := func(dir string) bool { _, err := os.Stat(dir); return !errors.Is(err, fs.ErrNotExist) }
 	mkdir := func(dir string) error { return os.Mkdir(dir, 0o700) }
-	if err := makePath(path, mkdir, syncPath); err != nil {
+	if err := makePath(path, there, mkdir, syncPath); err != nil {
 		return nil, err
 	}
 	return OpenExisting(path)
@@ -44,23 +45,18 @@ func OpenExisting(path string) (*Disk, error) {
 
 // makePath is MkdirAll for a path of the operating system. Of what was there
 // already, the lowest directory may have been made by a start that was killed
-// before the sync of its name; the ones above it are durable, and many of them
-// refuse.
-func makePath(dir string, mkdir, sync func(dir string) error) error {
+// before the sync of its name, which is made up for before anything is made in
+// it. The ones above it are durable for that reason, and many of them refuse.
+func makePath(dir string, there func(dir string) bool, mkdir, sync func(dir string) error) error {
 	parent := filepath.Dir(dir)
-	err := mkdir(dir)
-	switch {
-	case errors.Is(err, fs.ErrExist):
+	if there(dir) {
 		_ = sync(parent)
 		return nil
-	case errors.Is(err, fs.ErrNotExist):
-		if err = makePath(parent, mkdir, sync); err == nil {
-			err = mkdir(dir)
-		}
-	case err == nil:
-		_ = sync(filepath.Dir(parent))
 	}
-	if err != nil && !errors.Is(err, fs.ErrExist) {
+	if err := makePath(parent, there, mkdir, sync); err != nil {
+		return err
+	}
+	if err := mkdir(dir); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
 	return sync(parent)

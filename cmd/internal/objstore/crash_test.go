@@ -13,11 +13,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"roadseal/agent/wire"
 	"roadseal/cmd/internal/objstore"
 	"roadseal/cmd/internal/objstore/objstoretest"
 	"roadseal/crypto/envelope"
 	"roadseal/hal/durable"
+	"roadseal/hal/durable/crashfs"
 	"roadseal/hal/durable/durabletest"
 )
 
@@ -25,7 +28,7 @@ func sweep() durabletest.Sweep { return durabletest.Sweep{Born: newLife} }
 
 func TestPowerCuts(t *testing.T) { sweep().States(t, 5_000) }
 
-func TestFaultsThenPowerCuts(t *testing.T) { sweep().Faults(t, 2) }
+func TestFaultsThenPowerCuts(t *testing.T) { sweep().Faults(t, 3) }
 
 func TestEverySyncIsNeeded(t *testing.T) {
 	sweep().Guard(t, 6, durabletest.Quiet{
@@ -33,6 +36,42 @@ func TestEverySyncIsNeeded(t *testing.T) {
 			"sync in cmd/internal/objstore.(*folderObject).Settle": "it is for objects that another program put there: Commit syncs before it links",
 		},
 	})
+}
+
+// TestACopyThatCannotBeRemovedIsNotForgotten: its id would be taken for as long
+// as the collector runs, and the vehicle's object refused.
+func TestACopyThatCannotBeRemovedIsNotForgotten(t *testing.T) {
+	for _, fails := range []string{"sync", "truncate", "none"} {
+		fsys := crashfs.New(crashfs.Options{})
+		f, err := objstore.NewFolder(fsys, roomy)
+		require.NoError(t, err)
+		b, name := objstoretest.Bytes(1, 1000)
+		key := objstore.Key{Class: 3, Name: name}
+		st := objstoretest.Write(t, f, name.String(), b)
+		fsys.Inject(func(op crashfs.Op) error {
+			if op.Call == "remove" || op.Call == fails {
+				return syscall.EIO
+			}
+			return nil
+		})
+		if fails == "none" {
+			require.ErrorIs(t, st.Discard(), syscall.EIO)
+		} else {
+			require.ErrorIs(t, st.Commit(t.Context(), key), syscall.EIO)
+		}
+		_, _, err = f.Stage(t.Context(), objstoretest.ID(2), 1000)
+		require.Equal(t, fails == "truncate", err != nil, "%v", err)
+		fsys.Inject(nil)
+		objstoretest.Put(t, f, key, b)
+		objstoretest.Put(t, f, objstore.Key{Class: 3, Name: envelope.Name{2}}, b)
+		for seed := range uint64(50) {
+			again, err := objstore.NewFolder(fsys.Crash(seed), roomy)
+			require.NoError(t, err)
+			o, err := again.Get(t.Context(), key)
+			require.NoError(t, err)
+			require.NoError(t, o.Close())
+		}
+	}
 }
 
 // A life does with a folder what a worker of the collector does.

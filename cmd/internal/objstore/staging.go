@@ -181,12 +181,12 @@ func (d *Folder) create(id string, size int64) (Staged, wire.Bitmap, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	have := wire.NewBitmap(size)
-	if err := f.Truncate(size + int64(len(have))); err != nil {
-		return nil, nil, errors.Join(err, f.Close(), d.fsys.Remove(stagingPath(id)))
-	}
 	info := &stagedInfo{id: id, size: size, open: true}
 	d.staged[id] = info
+	have := wire.NewBitmap(size)
+	if err := f.Truncate(size + int64(len(have))); err != nil {
+		return nil, nil, errors.Join(err, f.Close(), d.drop(info))
+	}
 	return &staged{f, d, info, size, have}, slices.Clone(have), nil
 }
 
@@ -219,14 +219,15 @@ func (d *Folder) makeRoom(files int, bytes int64) error {
 	return nil
 }
 
-// drop removes a copy. Called with the lock held.
+// drop removes a copy. One that cannot be removed stays known: the next Stage
+// of its id tries again. Called with the lock held.
 func (d *Folder) drop(info *stagedInfo) error {
-	delete(d.staged, info.id)
-	err := d.fsys.Remove(stagingPath(info.id))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil // as in resume
+	if err := d.fsys.Remove(stagingPath(info.id)); err != nil && !errors.Is(err, fs.ErrNotExist) { // as in resume
+		info.open, info.touched = false, time.Now()
+		return err
 	}
-	return err
+	delete(d.staged, info.id)
+	return nil
 }
 
 func stagingPath(id string) string { return stagingDir + "/" + id }

@@ -2,6 +2,6 @@
 
 package durabletest
 
-// underRace shortens sweeps: they run in one goroutine, and the detector makes
-// them twenty times slower.
+// underRace: sweeps run in one goroutine, and the detector makes them twenty
+// times slower.
 const underRace = true

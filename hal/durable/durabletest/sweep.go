@@ -36,6 +36,10 @@ type Sweep struct {
 
 const starts = 6 // of a life
 
+// short is for runs that look for something else: a tenth of the states, and
+// no guard.
+func short() bool { return underRace || testing.Short() }
+
 // seedVariable sets the first seed of a sweep. It is printed when one fails.
 const seedVariable = "ROADSEAL_CRASH_SEED"
 
@@ -54,7 +58,7 @@ func firstSeed(t *testing.T) uint64 {
 func (s Sweep) States(t *testing.T, want int) {
 	t.Helper()
 	const maxLives = 20_000
-	if underRace {
+	if short() {
 		want /= 10
 	}
 	seen, all, first := map[uint64]bool{}, 0, firstSeed(t)
@@ -77,7 +81,7 @@ func (s Sweep) States(t *testing.T, want int) {
 // on.
 func (s Sweep) Faults(t *testing.T, lives int) {
 	t.Helper()
-	if underRace {
+	if short() {
 		lives = 1
 	}
 	first, faults, states := firstSeed(t), 0, 0
@@ -133,7 +137,7 @@ type tally struct{ dropped, idle, seen int }
 // itself, and the sweep must turn red if the sync had anything to do.
 func (s Sweep) Guard(t *testing.T, lives int, quiet Quiet) {
 	t.Helper()
-	if underRace {
+	if short() {
 		return
 	}
 	sites := map[string]tally{}
