@@ -150,6 +150,10 @@ func (i *Intake) Documents(ctx context.Context) error {
 	}
 }
 
+// flushTries is how often Flush tries a document: once more than one failing
+// call can spoil. There is no later for these fixes.
+const flushTries = 3
+
 // Flush closes the open track document and seals all that wait. It is called
 // after Documents has ended.
 func (i *Intake) Flush(ctx context.Context) error {
@@ -162,7 +166,14 @@ func (i *Intake) Flush(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := i.document(ctx, d); err != nil {
+		err = i.document(ctx, d)
+		for range flushTries - 1 {
+			if err == nil || ctx.Err() != nil {
+				break
+			}
+			err = i.document(ctx, d)
+		}
+		if err != nil {
 			return fmt.Errorf("cannot seal the last fixes: %s", reason(err))
 		}
 	}
