@@ -84,6 +84,18 @@ kills: build ## kill -9 of agent, collector and broker, 20 times each in mid-upl
 		else drive="--camera out/noise --loop 10"; fi; \
 	$(BIN)/roadseal-bench drive $$drive --out out/kills --speed 40 --rate 4000000 --max-age 2s --kill agent=20,collector=20,broker=20
 
+.PHONY: crash
+crash: build ## cut the power of agent and collector at every durable call and state (3 minutes; needs root and strace)
+	@$(BIN)/roadseal-bench crash
+
+.PHONY: crash-armv7
+crash-armv7: build cross ## the same of the armv7 agent under emulation, a sample (5 minutes; needs root, strace, qemu-user)
+	@$(BIN)/roadseal-bench crash --arch armv7
+
+.PHONY: soak
+soak: build ## ten vehicles while everything goes wrong for two minutes, then an audit (all of it only as root)
+	@$(BIN)/roadseal-bench soak --out out/soak
+
 .PHONY: cross
 cross: ## build the agent for armv7 and arm64 and check its size
 	@mkdir -p $(BIN)

@@ -74,7 +74,10 @@ type Agent struct {
 	receiver *receiver // nil without [gnss]
 
 	power chan struct{}
+	told  told  // losses of which the key holder is being told
 	full  error // why this start could not be counted: it uploads only
+
+	damages []string // of the state directory, found at the start
 }
 
 // New checks everything that can be checked without waiting and opens the
@@ -120,7 +123,9 @@ func (a *Agent) open() (err error) {
 	}
 	a.clock = mtls.NewClock(floor)
 	a.saved.Store(floor.Unix())
-	a.boot, err = nextBoot(a.state)
+	var damage string
+	a.boot, damage, err = nextBoot(a.state, func() (uint32, error) { return spool.LastBoot(a.queue) })
+	a.damaged(damage)
 	if errors.Is(err, unix.ENOSPC) {
 		a.full, err = err, nil // uploading makes room
 	}
@@ -128,6 +133,14 @@ func (a *Agent) open() (err error) {
 		return err
 	}
 	return a.assemble()
+}
+
+// damaged notes what was found amiss in the state directory; "" is nothing.
+func (a *Agent) damaged(what string) {
+	if what != "" {
+		a.damages = append(a.damages, what)
+		a.log.Warn("state directory", "damage", what)
+	}
 }
 
 // TLS is how a configuration connects to its broker, by a clock.
@@ -140,12 +153,13 @@ func TLS(c *config.Config, clock *mtls.Clock) mtls.Options {
 
 // assemble builds the parts, from the spool outwards.
 func (a *Agent) assemble() (err error) {
-	key, err := tagKey(a.state)
+	key, damage, err := tagKey(a.state)
 	if err != nil {
 		return err
 	}
+	a.damaged(damage)
 	a.spool, err = spool.Open(a.queue, spool.Options{MaxBytes: int64(a.cfg.Spool.MaxBytes), KeepFree: int64(a.cfg.Spool.KeepFree),
-		Slots: a.cfg.Collector.Stanzas, Order: a.cfg.Streams.Order})
+		Shares: shares(a.cfg.Spool), Slots: a.cfg.Collector.Stanzas, Order: a.cfg.Streams.Order})
 	if err != nil {
 		return err
 	}
@@ -174,6 +188,14 @@ func (a *Agent) assemble() (err error) {
 		ReceiptKeys: a.cfg.Collector.ReceiptKeys, BlocksPerMessage: config.Profiles[a.cfg.Broker.Profile],
 		Receipt: a.receipt, Log: a.log})
 	return nil
+}
+
+// shares are the percentages of [spool] shares in bytes.
+func shares(c config.Spool) (all [spool.Classes]int64) {
+	for i, percent := range c.Shares {
+		all[i] = int64(c.MaxBytes) / 100 * int64(percent)
+	}
+	return all
 }
 
 // Folder is the recorder's folder that a [[camera]] names.
@@ -224,7 +246,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	ctx, end := context.WithCancel(ctx)
 	defer end()
 	var others errgroup.Group
-	for _, part := range []func(context.Context) error{a.intake.Segments, a.uplink.Run, a.report, a.awaitRoom} {
+	for _, part := range []func(context.Context) error{a.intake.Segments, a.uplink.Run, a.report, a.tell, a.awaitRoom} {
 		others.Go(func() error {
 			defer end() // none ends before ctx but by a fault
 			return unlessCanceled(part(ctx))
@@ -281,6 +303,8 @@ func (a *Agent) finish(since time.Time, power bool) error {
 	a.saveTime()
 	if power {
 		a.intake.Events(ctx)
+	} else {
+		a.tellLast(ctx)
 	}
 	return err
 }

@@ -188,7 +188,7 @@ func (u *unit) sealed() map[string][]string {
 	s, err := spool.Open(d, spool.Options{Slots: 4, Order: func(string) (int, bool) { return 1, true }})
 	require.NoError(u.t, err)
 	all := map[string][]string{}
-	for _, e := range s.Pending() {
+	for e := range s.Pending() {
 		f, err := s.Open(e)
 		require.NoError(u.t, err)
 		o, err := open.New(f, e.Size, u.id)
@@ -266,7 +266,7 @@ func TestStateFiles(t *testing.T) {
 	state := filepath.Join(u.dir, "state")
 	boot, err := os.ReadFile(filepath.Join(state, "boot"))
 	require.NoError(t, err)
-	require.Equal(t, "1\n", string(boot))
+	require.Equal(t, "1 7d1d6f4e\n\n1 7d1d6f4e\n", string(boot))
 	for _, name := range []string{"boot", "tag.key"} {
 		st, err := os.Stat(filepath.Join(state, name))
 		require.NoError(t, err)
@@ -284,12 +284,14 @@ func TestStateFiles(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, key, again)
 
-	// A damaged boot counter is not guessed: names would repeat.
+	// A damaged boot counter goes on from the names in the spool, and says so.
 	require.NoError(t, os.WriteFile(filepath.Join(state, "boot"), []byte("x"), 0o600))
-	c, err := config.Load(filepath.Join(u.dir, "agent.toml"))
-	require.NoError(t, err)
-	_, err = agent.New(agent.Options{Config: c, Build: build, Log: slog.New(slog.DiscardHandler)})
-	require.ErrorContains(t, err, "the boot counter is damaged")
+	require.NoError(t, os.WriteFile(filepath.Join(state, agent.SpoolDir, "2.00000007.00000001.rest."+strings.Repeat("0", 32)+".1000."+strings.Repeat("a", 64)+".age"), nil, 0o600))
+	_, stop = u.start()
+	u.until("started", func(s *health.Status) bool {
+		return s.Boot == 8 && strings.Contains(strings.Join(s.Problems, ";"), "the boot counter was damaged")
+	})
+	require.NoError(t, stop())
 }
 
 func TestAnUnfitCertificateStartsNothing(t *testing.T) {

@@ -18,11 +18,15 @@ func (a *Agent) dial(ctx context.Context) (uplink.Link, error) {
 // a lower bound, and flash need not be worn for every receipt.
 const saveStep = time.Hour
 
-// receipt moves trusted time on, but never past the end of our own
+// receipt notes that the key holder can read of the losses in a document, and
+// moves trusted time on, but never past the end of our own
 // certificate: the broker has just accepted it, so the time is false, and
 // believing it would lock the unit out for good. A stolen receipt key must not
 // be able to do that.
 func (a *Agent) receipt(r wire.Receipt) {
+	if err := a.spool.Reported(a.told.delivered(r.Object)); err != nil {
+		a.log.Warn("cannot note that losses were told, they are told again", "reason", err)
+	}
 	if r.Time.After(a.identity.NotAfter) {
 		return
 	}

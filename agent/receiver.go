@@ -41,14 +41,15 @@ func (r *receiver) Run(ctx context.Context) error {
 	return err
 }
 
-// fix takes one fix. Time that is marked moves nothing.
+// fix takes one fix. A false time says nothing against the speed: that of a
+// receiver with a week rollover is marked for ever, and its car drives.
 func (r *receiver) fix(f gnss.Fix) {
 	r.track.Add(f)
-	if f.Marks == 0 {
+	if f.Marks&(gnss.MarkJump|gnss.MarkNullIsland) == 0 {
 		r.a.vehicle.Speed(f.Speed)
-		if f.Clock == gnss.ClockGNSS {
-			r.a.clock.Plausible(f.UTC)
-		}
+	}
+	if f.Marks == 0 && f.Clock == gnss.ClockGNSS {
+		r.a.clock.Plausible(f.UTC)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()

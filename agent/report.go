@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"roadseal/agent/health"
+	"roadseal/agent/policy"
+	"roadseal/agent/spool"
 )
 
 // Intervals of the status file, and of the one line that a healthy agent logs.
@@ -73,6 +75,7 @@ func (a *Agent) problems(s *health.Status) (all []string) {
 		s.Spool.Full = true
 		add("nothing is recorded until uploading has made room: the disk was full at the start")
 	}
+	all = append(all, a.damages...)
 	if s.GNSS != nil && !s.GNSS.Up {
 		add("no fixes: %s", s.GNSS.Reason)
 	}
@@ -100,8 +103,26 @@ func (a *Agent) problems(s *health.Status) (all []string) {
 	if s.Uplink.Connected && s.Uplink.BadReceipts > 0 && s.Uplink.LastError != "" {
 		add("no receipt is accepted: %s", s.Uplink.LastError)
 	}
+	if n := len(a.spool.Losses()); n > 0 {
+		add("%d objects were lost (%s) that the key holder has not been told of%s", n, lossCounts(s.Spool.Usage), a.noHealth())
+	}
+	if n := s.Spool.UnreadLines; n > 0 {
+		add("%d lines of the spool's records were found damaged at the start: a loss may be missing in the counts, or a clip be sealed twice", n)
+	}
 	if s.Spool.Foreign > 0 {
 		add("%d files in the spool belong to another release and are left alone", s.Spool.Foreign)
 	}
 	return all
+}
+
+// lossCounts says what was lost since the unit was set up.
+func lossCounts(u spool.Usage) string {
+	return fmt.Sprintf("ever: %d gave way to others on a full disk, %d were damaged", u.Evicted.All().Objects, u.Damaged.All().Objects)
+}
+
+func (a *Agent) noHealth() string {
+	if _, ok := a.cfg.Streams.For(policy.Health); ok {
+		return " yet"
+	}
+	return "; hint: add a [[stream]] with from = [\"health\"]"
 }

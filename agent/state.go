@@ -3,46 +3,55 @@ package agent
 import (
 	"context"
 	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
 	"strconv"
-	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
+	"roadseal/agent/spool"
 	"roadseal/hal/durable"
 )
 
-// Files of the state directory beside the spool.
+// Files of the state directory beside the spool; FORMAT.md specifies them.
 const (
-	bootFile = "boot"    // decimal count of agent starts
-	tagFile  = "tag.key" // 32 random bytes, key of the source tags
-	timeFile = "time"    // trusted time, RFC 3339
+	bootFile = "boot"    // count of agent starts
+	tagFile  = "tag.key" // key of the source tags
+	timeFile = "time"    // trusted time
 )
 
 const tagKeySize = 32
 
-// nextBoot counts this start, durably, before anything is named by it.
-func nextBoot(state durable.FS) (uint32, error) {
-	b, err := durable.ReadFile(state, bootFile, 64)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return 0, fmt.Errorf("cannot read the boot counter: %w", err)
-	}
+// nextBoot counts this start, durably, before anything is named by it. Where the
+// counter is damaged it goes on from the highest start that lastBoot finds in
+// the spool; damage says so.
+func nextBoot(state durable.FS, lastBoot func() (uint32, error)) (boot uint32, damage string, err error) {
+	text, _, err := readValue(state, bootFile)
 	var last uint64
 	if err == nil {
-		if last, err = strconv.ParseUint(strings.TrimSpace(string(b)), 10, 32); err != nil {
-			return 0, fmt.Errorf("the boot counter is damaged: expected one number in STATE/%s; "+
-				"write there a number higher than the second field of any name in STATE/spool", bootFile)
+		last, err = strconv.ParseUint(text, 10, 32)
+	}
+	switch {
+	case err == nil, errors.Is(err, fs.ErrNotExist):
+	case errors.Is(err, errDamaged), errors.Is(err, unix.EIO), errors.Is(err, strconv.ErrSyntax), errors.Is(err, strconv.ErrRange):
+		found, ferr := lastBoot()
+		if ferr != nil {
+			return 0, "", ferr
 		}
+		last, damage = uint64(found), "the boot counter was damaged and goes on from the names in the spool"
+	default:
+		return 0, "", fmt.Errorf("cannot read the boot counter: %w", err)
 	}
-	boot := uint32(last + 1)
-	if boot == 0 {
-		return 0, errors.New("the boot counter has reached its end")
+	if boot = uint32(last + 1); boot == 0 {
+		return 0, "", errors.New("the boot counter has reached its end")
 	}
-	if err := durable.WriteFile(state, ".", bootFile, fmt.Appendf(nil, "%d\n", boot)); err != nil {
-		return 0, fmt.Errorf("cannot count this start: %w", err)
+	if err := writeValue(state, bootFile, strconv.FormatUint(uint64(boot), 10)); err != nil {
+		return 0, "", fmt.Errorf("cannot count this start: %w", err)
 	}
-	return boot, nil
+	return boot, damage, nil
 }
 
 // ErrAgain is what Run returns when the disk was full at the start, so that the
@@ -64,7 +73,7 @@ func (a *Agent) awaitRoom(ctx context.Context) error {
 			return ctx.Err()
 		case <-time.After(lookEvery):
 		}
-		draft, err := a.spool.Create(startRoom)
+		draft, err := a.spool.Create(spool.Classes, startRoom)
 		if err == nil {
 			err = draft.Discard()
 		}
@@ -79,41 +88,63 @@ func (a *Agent) awaitRoom(ctx context.Context) error {
 // ReadTagKey returns the key of the source tags from a state directory. Its
 // error matches fs.ErrNotExist before the first start.
 func ReadTagKey(state durable.FS) ([]byte, error) {
-	key, err := durable.ReadFile(state, tagFile, tagKeySize)
-	if err == nil && len(key) != tagKeySize {
-		err = fmt.Errorf("expected %d bytes in STATE/%s", tagKeySize, tagFile)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("cannot read the key of the source tags: %w", err)
-	}
-	return key, nil
+	key, _, err := readTagKey(state)
+	return key, err
 }
 
-// tagKey returns the key of the source tags, made at the first start.
-func tagKey(state durable.FS) ([]byte, error) {
-	key, err := ReadTagKey(state)
-	if !errors.Is(err, fs.ErrNotExist) {
-		return key, err
+func readTagKey(state durable.FS) (key []byte, whole bool, err error) {
+	text, whole, err := readValue(state, tagFile)
+	if err == nil {
+		if key, err = hex.DecodeString(text); err != nil || len(key) != tagKeySize {
+			err = errDamaged
+		}
+	}
+	if err != nil {
+		return nil, false, fmt.Errorf("cannot read the key of the source tags: %w", err)
+	}
+	return key, whole, nil
+}
+
+// tagKey returns the key of the source tags, made at the first start, and made
+// anew where it is damaged beyond its second copy: clips that the recorders
+// still have are then sealed once more, and damage says so.
+func tagKey(state durable.FS) (key []byte, damage string, err error) {
+	key, whole, err := readTagKey(state)
+	switch {
+	case err == nil && whole:
+		return key, "", nil
+	case err == nil:
+		_ = writeTagKey(state, key) // there is another start
+		return key, "", nil
+	case errors.Is(err, errDamaged):
+		damage = "the key of the source tags was damaged: clips that the recorders still have are sealed once more"
+	case !errors.Is(err, fs.ErrNotExist):
+		return nil, "", err
 	}
 	key = make([]byte, tagKeySize)
 	rand.Read(key)
-	if err := durable.WriteFile(state, ".", tagFile, key); err != nil {
-		return nil, fmt.Errorf("cannot write the key of the source tags: %w", err)
+	if err := writeTagKey(state, key); err != nil {
+		return nil, "", fmt.Errorf("cannot write the key of the source tags: %w", err)
 	}
-	return key, nil
+	return key, damage, nil
+}
+
+func writeTagKey(state durable.FS, key []byte) error {
+	return writeValue(state, tagFile, hex.EncodeToString(key))
 }
 
 // timeFloor returns the later of the build date and the durable trusted time.
-// A damaged file counts as absent: the next receipt mends it.
+// What cannot be read counts as absent: the next receipt mends it.
 func timeFloor(state durable.FS, build time.Time) (time.Time, error) {
-	b, err := durable.ReadFile(state, timeFile, 64)
-	if errors.Is(err, fs.ErrNotExist) {
+	text, _, err := readValue(state, timeFile)
+	switch {
+	case err == nil:
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, errDamaged), errors.Is(err, unix.EIO):
 		return build, nil
-	}
-	if err != nil {
+	default:
 		return time.Time{}, fmt.Errorf("cannot read the trusted time: %w", err)
 	}
-	t, err := time.Parse(time.RFC3339, strings.TrimSpace(string(b)))
+	t, err := time.Parse(time.RFC3339, text)
 	if err != nil || t.Before(build) {
 		return build, nil
 	}
@@ -121,5 +152,5 @@ func timeFloor(state durable.FS, build time.Time) (time.Time, error) {
 }
 
 func writeTimeFloor(state durable.FS, t time.Time) error {
-	return durable.WriteFile(state, ".", timeFile, []byte(t.UTC().Format(time.RFC3339)+"\n"))
+	return writeValue(state, timeFile, t.UTC().Format(time.RFC3339))
 }

@@ -61,7 +61,7 @@ func (l *life) start(fsys durable.FS) error {
 	if err != nil {
 		return err
 	}
-	boot, err := nextBoot(fsys)
+	boot, _, err := nextBoot(fsys, func() (uint32, error) { return 0, errors.New("the boot counter is damaged") })
 	if err == nil && boot <= l.boot {
 		err = fmt.Errorf("start %d comes after start %d", boot, l.boot)
 	}
@@ -69,7 +69,10 @@ func (l *life) start(fsys durable.FS) error {
 		return err
 	}
 	l.boot, l.time = boot, floor // counting has synced its name as well
-	key, err := tagKey(fsys)
+	key, damage, err := tagKey(fsys)
+	if damage != "" {
+		err = errors.New(damage)
+	}
 	if err == nil && l.key != nil && !bytes.Equal(key, l.key) {
 		err = errors.New("there is another key of the source tags")
 	}

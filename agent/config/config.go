@@ -91,7 +91,11 @@ const (
 type Spool struct {
 	MaxBytes strict.Bytes `toml:"max_bytes"`
 	KeepFree strict.Bytes `toml:"keep_free"`
+	Shares   []int        `toml:"shares"` // for classes 1 to 4, percent of MaxBytes that no other class can take
 }
+
+// DefaultShares keeps a third of the spool for what is kept longest.
+func DefaultShares() []int { return []int{30, 10, 10, 5} }
 
 // Broker is [broker].
 type Broker struct {
@@ -195,11 +199,25 @@ func (c *Config) device(k *checker) {
 	if c.Vehicle.HoldUp.Duration == 0 {
 		c.Vehicle.HoldUp.Duration = 3 * time.Second
 	}
+	c.spool(k)
+}
+
+func (c *Config) spool(k *checker) {
 	if c.Spool.MaxBytes == 0 {
 		c.Spool.MaxBytes = 8 << 30
 	}
 	if c.Spool.MaxBytes < 1<<20 {
 		k.fail([]any{"spool", "max_bytes"}, "expected at least 1MiB")
+	}
+	if c.Spool.Shares == nil {
+		c.Spool.Shares = DefaultShares()
+	}
+	sum, negative := 0, false
+	for _, s := range c.Spool.Shares {
+		sum, negative = sum+min(max(s, 0), 101), negative || s < 0
+	}
+	if len(c.Spool.Shares) != policy.MaxClass || sum > 100 || negative {
+		k.fail([]any{"spool", "shares"}, "expected %d percentages, for classes 1 to %d, of at most 100 together, as in [30, 10, 10, 5]", policy.MaxClass, policy.MaxClass)
 	}
 }
 
@@ -294,7 +312,7 @@ func (c *Config) sources(k *checker) {
 			if src == policy.GNSS && c.GNSS == nil {
 				k.fail([]any{"stream", i, "from"}, "stream %q takes \"gnss\", but there is no [gnss]", st.Name)
 			}
-			if src != policy.GNSS && len(c.Cameras) == 0 {
+			if src != policy.GNSS && src != policy.Health && len(c.Cameras) == 0 {
 				k.fail([]any{"stream", i, "from"}, "stream %q takes %q, but there is no [[camera]]", st.Name, src)
 			}
 		}

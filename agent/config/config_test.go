@@ -36,7 +36,8 @@ func TestTheExampleIsAValidConfiguration(t *testing.T) {
 	require.Equal(t, "/var/lib/roadseal", c.Device.State)
 	require.EqualValues(t, int64(8<<30), c.Spool.MaxBytes)
 	require.Equal(t, 3*time.Second, c.Vehicle.HoldUp.Duration)
-	require.Len(t, c.Streams, 3)
+	require.Len(t, c.Streams, 4)
+	require.Equal(t, config.DefaultShares(), c.Spool.Shares)
 	require.Equal(t, 30*time.Second, c.Cameras[0].Rescan.Duration)
 	require.Equal(t, "WDB9634031L000000", c.Vehicle.Number.Reveal())
 }
@@ -46,7 +47,7 @@ func TestTheExampleIsAValidConfiguration(t *testing.T) {
 func TestTheExampleNamesEveryKey(t *testing.T) {
 	for _, key := range []string{"certificate", "key", "state", "run", "number", "ignition", "holdup", "port", "baud", "name", "path", "preset",
 		"pattern", "time", "kinds", "channels", "owner", "after_seal", "rescan", "from", "to", "class", "upload", "priority", "max_age",
-		"max_bytes", "keep_free", "address", "server_name", "ca", "profile", "receipt_keys", "stanzas"} {
+		"max_bytes", "keep_free", "shares", "address", "server_name", "ca", "profile", "receipt_keys", "stanzas"} {
 		require.Regexp(t, `(?m)^(#  )?\s*`+key+` = `, config.Example, key)
 	}
 	_, err := config.Parse("x.toml", []byte("[device]\nnone = 1\n"))
@@ -55,7 +56,7 @@ func TestTheExampleNamesEveryKey(t *testing.T) {
 
 func TestDefaults(t *testing.T) {
 	s := example(t)
-	for _, line := range []string{"server_name = ", "profile = ", "stanzas = ", "holdup = ", "max_bytes = ", "baud = ", "after_seal = ", "rescan = ", "state = ", "run = "} {
+	for _, line := range []string{"server_name = ", "profile = ", "stanzas = ", "holdup = ", "max_bytes = ", "shares = ", "baud = ", "after_seal = ", "rescan = ", "state = ", "run = "} {
 		i := strings.Index(s, "\n"+line)
 		require.Positive(t, i, line)
 		end := i + 1 + strings.IndexByte(s[i+1:], '\n')
@@ -66,6 +67,7 @@ func TestDefaults(t *testing.T) {
 	require.Equal(t, "broker.example", c.Broker.ServerName)
 	require.Equal(t, 4, c.Collector.Stanzas)
 	require.Equal(t, 9600, c.GNSS.Baud)
+	require.Equal(t, config.DefaultShares(), c.Spool.Shares)
 	require.Equal(t, config.Keep, c.Cameras[0].AfterSeal)
 	require.Equal(t, "/run/roadseal", c.Device.Run)
 }
@@ -94,6 +96,12 @@ func TestFaults(t *testing.T) {
 		{`stanzas = 4`, `stanzas = 40`, "expected 1 to 16"},
 		{`max_bytes = "8GiB"`, `max_bytes = "1kB"`, "expected at least 1MiB"},
 		{`max_bytes = "8GiB"`, `max_bytes = "lots"`, "8GiB"},
+		{`shares = [30, 10, 10, 5]`, `shares = [30, 10, 10]`, "expected 4 percentages"},
+		{`shares = [30, 10, 10, 5]`, `shares = [30, 50, 10, 11]`, "at most 100 together"},
+		{`shares = [30, 10, 10, 5]`, `shares = [200, -100, 0, 0]`, "expected 4 percentages"},
+		{`shares = [30, 10, 10, 5]`, `shares = [9223372036854775807, 1, 0, 0]`, "expected 4 percentages"},
+		{`from = ["health"]`, `from = ["health", "camera:lapse"]`, "needs a stream of its own"},
+		{`max_age = "1h"`, `max_age = "25h"`, "expected 1s to 24h"},
 		{`[gnss]`, `[gnss_]`, `unknown key "gnss_"`},
 	} {
 		t.Run(c.new+" "+c.want, func(t *testing.T) {

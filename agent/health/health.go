@@ -143,12 +143,16 @@ func (s *Status) Text(w io.Writer, now time.Time) error {
 	}
 	p.line("spool", "%d objects (%s) queued, %d (%s) delivered and kept, %s free", s.Spool.QueuedObjects, size(s.Spool.QueuedBytes),
 		s.Spool.StoredObjects, size(s.Spool.StoredBytes), size(s.Spool.FreeBytes))
+	p.line("losses", "%s gave way to others, %s were found damaged; %d objects are set aside as damaged",
+		total(s.Spool.Evicted.All()), total(s.Spool.Damaged.All()), s.Spool.DamagedObjects)
 	p.line("uplink", "%s", upOr(s.Uplink.Connected, s.Uplink.LastError))
 	for _, pr := range s.Problems {
 		p.line("problem", "%s", pr)
 	}
 	return p.err
 }
+
+func total(t spool.Total) string { return fmt.Sprintf("%d objects (%s)", t.Objects, size(t.Bytes)) }
 
 type printer struct {
 	w   io.Writer

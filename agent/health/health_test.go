@@ -23,9 +23,10 @@ func status() *health.Status {
 		GNSS:        &health.GNSS{Up: true, Fixes: 36000, Marked: 2, LastFixAge: 0.1, InMemory: 40},
 		Cameras:     []health.Camera{{Name: "dash", Reason: "no such folder", Failed: 1, Last: "vanished"}},
 		Ignition:    true,
-		Spool:       health.Spool{Usage: spool.Usage{QueuedObjects: 3, QueuedBytes: 228e6, StoredObjects: 2, StoredBytes: 1500}, FreeBytes: 5e9},
-		Uplink:      uplink.Status{LastError: "nothing listens at 10.1.2.3:8883"},
-		Problems:    []string{"not connected: nothing listens at 10.1.2.3:8883"},
+		Spool: health.Spool{Usage: spool.Usage{QueuedObjects: 3, QueuedBytes: 228e6, StoredObjects: 2, StoredBytes: 1500, DamagedObjects: 1, DamagedBytes: 400,
+			Evicted: spool.Totals{2: {Objects: 2, Bytes: 3e6}}, Damaged: spool.Totals{0: {Objects: 1, Bytes: 400}}}, FreeBytes: 5e9},
+		Uplink:   uplink.Status{LastError: "nothing listens at 10.1.2.3:8883"},
+		Problems: []string{"not connected: nothing listens at 10.1.2.3:8883"},
 	}
 }
 
@@ -57,6 +58,7 @@ certificate    until 2027-11-24; trusted time not before 2026-11-23
 gnss           up; 36000 fixes (2 marked), last 0 s ago; 0 epochs without a fix, 0 bad checksums; 40 fixes in memory, 0 lost
 camera dash    down: no such folder; 0 pending, 0 sealed, 0 known already, 1 failed
 spool          3 objects (228.0 MB) queued, 2 (1.5 kB) delivered and kept, 5.0 GB free
+losses         2 objects (3.0 MB) gave way to others, 1 objects (0.4 kB) were found damaged; 1 objects are set aside as damaged
 uplink         down: nothing listens at 10.1.2.3:8883
 problem        not connected: nothing listens at 10.1.2.3:8883
 `, b.String())

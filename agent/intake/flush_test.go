@@ -2,6 +2,7 @@ package intake_test
 
 import (
 	"io/fs"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -34,7 +35,7 @@ func TestTheLastFixesAreTriedAgain(t *testing.T) {
 	r.track.Add(fix(1))
 	d.faults = 1
 	require.NoError(t, r.Flush(t.Context()))
-	require.Len(t, r.spool.Pending(), 1)
+	require.Len(t, slices.Collect(r.spool.Pending()), 1)
 
 	r.track.Add(fix(2))
 	d.faults = 1000

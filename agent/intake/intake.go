@@ -204,7 +204,7 @@ func (i *Intake) seal(ctx context.Context, content source, size int64, rec recor
 	if size > wire.MaxObject {
 		return spool.Entry{}, refused(fmt.Errorf("sealed it has %d bytes, at most %d can be uploaded", size, int64(wire.MaxObject)))
 	}
-	draft, err := i.opt.Spool.Create(size)
+	draft, err := i.opt.Spool.Create(st.Class, size)
 	if errors.Is(err, spool.ErrTooLarge) {
 		return spool.Entry{}, refused(err)
 	}

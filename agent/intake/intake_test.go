@@ -3,11 +3,13 @@ package intake_test
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -121,7 +123,7 @@ func (r *rig) until(what string, cond func() bool) {
 func (r *rig) opened() map[string]string {
 	r.t.Helper()
 	all := map[string]string{}
-	for _, e := range r.spool.Pending() {
+	for e := range r.spool.Pending() {
 		f, err := r.spool.Open(e)
 		require.NoError(r.t, err)
 		o, err := open.New(f, e.Size, r.id)
@@ -151,7 +153,7 @@ func TestEachClipIsSealedOnceAsItsStreamSays(t *testing.T) {
 	r.until("sealed", func() bool { return r.Counts("dash").Sealed == 3 })
 	want := map[string]string{"video 20261124_053000_NF.mp4": "front", "video 20261124_053000_NR.mp4": "rear", "event 20261124_053100_EF.mp4": "crash"}
 	require.Equal(t, want, r.opened())
-	require.Equal(t, "event", r.spool.Pending()[0].Stream, "events go first")
+	require.Equal(t, "event", slices.Collect(r.spool.Pending())[0].Stream, "events go first")
 
 	// A restart and a rename: nothing is sealed again.
 	r.stop()
@@ -201,14 +203,33 @@ func TestRemoveAfterSeal(t *testing.T) {
 func TestAFullSpoolIsSaidAndWaitedFor(t *testing.T) {
 	r := newRig(t)
 	r.limits.MaxBytes = 1 << 20
-	r.clip("20261124_053000_NF.mp4", strings.Repeat("x", 700_000))
+	r.clip("20261124_053000_EF.mp4", strings.Repeat("x", 700_000))
 	r.clip("20261124_053100_NF.mp4", strings.Repeat("y", 700_000))
 	r.start()
 	r.until("said", func() bool { return strings.Contains(r.Problem(), "the spool is full") })
 	require.Positive(t, r.Counts("dash").Failed)
 	require.FileExists(t, filepath.Join(r.record, "20261124_053100_NF.mp4"))
+	require.Empty(t, r.spool.Losses(), "plain footage does not take the place of a crash")
 	r.stop()
 	require.Equal(t, 1, strings.Count(r.log.String(), "cannot seal"), "said once")
+}
+
+// TestAnEventClipTakesThePlaceOfFootage: it does not wait for a link.
+func TestAnEventClipTakesThePlaceOfFootage(t *testing.T) {
+	r := newRig(t)
+	r.limits.MaxBytes = 1 << 20
+	r.clip("20261124_053000_NF.mp4", strings.Repeat("x", 700_000))
+	r.start()
+	r.until("sealed", func() bool { return r.Counts("dash").Sealed == 1 })
+	r.clip("20261124_053100_EF.mp4", strings.Repeat("y", 700_000))
+	r.until("sealed", func() bool { return r.Counts("dash").Sealed == 2 })
+	require.Equal(t, "event", slices.Collect(r.spool.Pending())[0].Stream)
+	require.Len(t, r.spool.Losses(), 1)
+	require.Equal(t, "video", r.spool.Losses()[0].Stream)
+	r.stop()
+	r.start()
+	r.until("known", func() bool { return r.Counts("dash").Known == 2 })
+	require.Len(t, r.spool.Losses(), 1, "what gave way is not sealed again")
 }
 
 // TestAClipThatNeverFitsStopsNoOther: it is the first in line, is reported, and
@@ -236,7 +257,7 @@ func TestTagsOfDroppedClipsAreForgotten(t *testing.T) {
 	r.clip("20261124_053000_NF.mp4", strings.Repeat("a", 300_000))
 	r.start()
 	r.until("sealed", func() bool { return r.Counts("dash").Sealed == 1 })
-	e := r.spool.Pending()[0]
+	e := slices.Collect(r.spool.Pending())[0]
 	require.NoError(t, r.spool.MarkStored(e.Name))
 	r.stop()
 
@@ -252,9 +273,11 @@ func TestTagsOfDroppedClipsAreForgotten(t *testing.T) {
 }
 
 func longLedger() []byte {
-	var b bytes.Buffer
+	b := bytes.NewBufferString("roadseal source tags 1\n")
 	for i := range 5000 {
-		fmt.Fprintf(&b, "%032x\n", i+1)
+		text := fmt.Sprintf("%032x", i+1)
+		sum := sha256.Sum256([]byte(text))
+		fmt.Fprintf(b, "\n%s %x\n", text, sum[:4])
 	}
 	return b.Bytes()
 }
@@ -270,7 +293,7 @@ func TestFlushMakesTheLastFixesDurable(t *testing.T) {
 		r.track.Add(fix(i))
 	}
 	r.stop()
-	require.Empty(t, r.spool.Pending(), "max_age is far")
+	require.Empty(t, slices.Collect(r.spool.Pending()), "max_age is far")
 	require.NoError(t, r.Flush(t.Context()))
 	require.Zero(t, r.track.Pending())
 	all := r.opened()

@@ -2,6 +2,7 @@ package intake_test
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -44,6 +45,7 @@ func (f *stuckFile) Sync() error {
 // synced.
 func TestTheLastFixesDoNotWaitForAClip(t *testing.T) {
 	r := newRig(t)
+	r.prepare() // makes the spool's reserve
 	d := &stuck{Disk: r.disk, syncing: make(chan struct{}), release: make(chan struct{})}
 	r.fsys = d
 	r.prepare()
@@ -60,10 +62,10 @@ func TestTheLastFixesDoNotWaitForAClip(t *testing.T) {
 	fixes.Wait()
 	require.NoError(t, r.Flush(t.Context()))
 	require.Less(t, time.Since(begin), time.Second)
-	require.Len(t, r.spool.Pending(), 1)
+	require.Len(t, slices.Collect(r.spool.Pending()), 1)
 	close(d.release)
 	clips.Wait()
 	s, err := spool.Open(r.disk, r.limits)
 	require.NoError(t, err)
-	require.Len(t, s.Pending(), 2, "what was being synced is kept")
+	require.Len(t, slices.Collect(s.Pending()), 2, "what was being synced is kept")
 }

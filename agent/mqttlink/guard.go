@@ -29,6 +29,7 @@ const maxCode = 5
 // left.
 type guard struct {
 	net.Conn
+	bottom  *patient // the connection below TLS
 	frames  frames
 	closed  atomic.Bool // on this side
 	lost    func(error) // an error of reading or writing while not closed
@@ -50,20 +51,25 @@ func (g *guard) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Write relies on the library writing each packet with one call.
+// Write relies on the library writing each packet with one call. It hides an
+// error from the library, which learns from its next read that the connection
+// is closed: told of it here, it would complete the packet's token while the
+// reader may be completing the same one for an acknowledgement, and closing a
+// channel twice ends the whole process.
 func (g *guard) Write(p []byte) (int, error) {
-	n, err := g.Conn.Write(p)
+	_, err := g.Conn.Write(p)
 	g.note(err)
 	if len(p) > 0 && p[0]&0xf0 == publish {
 		g.written()
 	}
-	return n, err
+	return len(p), nil
 }
 
 // Close keeps what reading and writing say afterwards from being taken for the
-// reason.
+// reason. A link that takes nothing any more does not hold it up.
 func (g *guard) Close() error {
 	g.closed.Store(true)
+	g.bottom.leaving.Store(true)
 	return g.Conn.Close()
 }
 

@@ -3,6 +3,8 @@ package mqttlink
 import (
 	"bytes"
 	"errors"
+	"io"
+	"math/rand/v2"
 	"net"
 	"runtime"
 	"testing"
@@ -54,7 +56,7 @@ func TestGuard(t *testing.T) {
 				far.Close()
 			}()
 			var reason error
-			g := &guard{Conn: near, frames: frames{max: 256}}
+			g := &guard{Conn: near, bottom: new(patient), frames: frames{max: 256}}
 			g.lost = func(err error) { reason = errors.Join(reason, err); g.Close() }
 			var got []byte
 			buf := make([]byte, step)
@@ -80,7 +82,7 @@ func TestGuard(t *testing.T) {
 func TestGuardBoundsMemory(t *testing.T) {
 	near, far := net.Pipe()
 	go far.Write([]byte{0x30, 0xff, 0xff, 0xff, 0x7f})
-	g := &guard{Conn: near, frames: frames{max: 65536}, lost: func(error) { near.Close() }}
+	g := &guard{Conn: near, bottom: new(patient), frames: frames{max: 65536}, lost: func(error) { near.Close() }}
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	_, err := packets.ReadPacket(g)
@@ -117,4 +119,62 @@ func FuzzGuard(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestTheLibraryLearnsOfLossByReading: an error of writing goes to the session
+// alone. The library would complete a token with it, which the reader may be
+// completing for an early acknowledgement: the double close of a channel.
+func TestTheLibraryLearnsOfLossByReading(t *testing.T) {
+	near, far := net.Pipe()
+	far.Close()
+	var reason error
+	written := 0
+	g := &guard{Conn: near, bottom: new(patient), written: func() { written++ }}
+	g.lost = func(err error) { reason = err; g.Close() }
+	n, err := g.Write([]byte{0x32, 5, 0, 1, 'a', 0, 1})
+	require.NoError(t, err)
+	require.Equal(t, 7, n)
+	require.ErrorIs(t, reason, io.ErrClosedPipe)
+	require.Equal(t, 1, written, "the next publication is not kept waiting")
+	_, err = g.Read(make([]byte, 1))
+	require.ErrorIs(t, err, io.ErrClosedPipe)
+}
+
+// TestAMillionHostilePackets through guard and library: no growth, and nothing
+// beyond the limit is ever allocated at once.
+func TestAMillionHostilePackets(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 1))
+	firsts := []byte{0x20, 0x30, 0x32, 0x33, 0x3a, 0x40, 0x90, 0xd0, 0x34, 0x62, 0xe0, 0x00, 0xff}
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	passed := 0
+	var most uint64
+	for n := range map[bool]int{false: 1_000_000, true: 20_000}[testing.Short()] {
+		b := []byte{firsts[r.IntN(len(firsts))]}
+		for length := r.IntN(1 << (1 + r.IntN(28))); ; length >>= 7 {
+			b = append(b, byte(length&0x7f)|map[bool]byte{true: 0x80}[length > 0x7f])
+			if length <= 0x7f {
+				break
+			}
+		}
+		for range r.IntN(8) {
+			b = append(b, byte(r.IntN(4)))
+		}
+		f := frames{max: 65536}
+		if f.follow(b) != nil {
+			continue
+		}
+		passed++
+		_, _ = packets.ReadPacket(bytes.NewReader(b)) // an error mostly; a panic never
+		if n%10_000 == 0 {
+			runtime.ReadMemStats(&after)
+			most = max(most, after.HeapAlloc)
+		}
+	}
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	t.Logf("%d packets passed the guard; heap at most %d kB", passed, most/1000)
+	require.Less(t, int64(after.HeapAlloc)-int64(before.HeapAlloc), int64(1<<20))
+	require.Less(t, most, uint64(32<<20))
 }

@@ -24,7 +24,7 @@ type Options struct {
 	ClientID  string        // for a vehicle the common name of its certificate
 	TLS       *tls.Config   // may be nil only if Dial is given: then the connection is plain
 	MaxPacket int           // remaining length of the largest packet accepted; default 65,536
-	KeepAlive time.Duration // whole seconds between pings; default 25 s
+	KeepAlive time.Duration // whole seconds between pings; default 30 s
 	// Persistent asks the broker to keep the session's subscriptions and
 	// undelivered messages while the client is away.
 	Persistent bool
@@ -40,8 +40,11 @@ type Options struct {
 }
 
 const (
+	// The library looks at its timers every 5 s: it pings in the 5 s after the
+	// keep-alive and gives up 10 s later, 1.5 times the default keep-alive after
+	// the last word.
 	pingTimeout = 8 * time.Second
-	leave       = 250 * time.Millisecond // for DISCONNECT to get out
+	leave       = 250 * time.Millisecond // for DISCONNECT to get out, and for TLS to take leave
 	endTimeout  = 15 * time.Second       // for the library to end once its connection is closed
 	answerTime  = 10 * time.Second       // for the broker to answer SUBSCRIBE
 	maxTopic    = 256                    // bytes; the smallest limit among the brokers we know
@@ -124,7 +127,7 @@ func (o *Options) complete() error {
 		o.MaxPacket = 65536
 	}
 	if o.KeepAlive == 0 {
-		o.KeepAlive = 25 * time.Second
+		o.KeepAlive = 30 * time.Second
 	}
 	if o.Queue == 0 {
 		o.Queue = 64
@@ -156,12 +159,12 @@ func (s *Session) library(ctx context.Context, o Options) *mqtt.ClientOptions {
 			s.stopped()
 		})
 	return c.SetCustomOpenConnectionFn(func(*url.URL, mqtt.ClientOptions) (net.Conn, error) {
-		conn, err := o.dial(ctx)
+		conn, bottom, err := o.dial(ctx)
 		if err != nil {
 			s.end(err)
 			return nil, err
 		}
-		g := &guard{Conn: conn, frames: frames{max: o.MaxPacket}, lost: s.lost, written: s.next, acked: func(n int) { s.unacked.Add(int64(-n)) }}
+		g := &guard{Conn: conn, bottom: bottom, frames: frames{max: o.MaxPacket}, lost: s.lost, written: s.next, acked: s.acked}
 		s.mu.Lock()
 		s.conn = g
 		s.mu.Unlock()
@@ -202,6 +205,14 @@ func (s *Session) take(m mqtt.Message, manual bool) {
 	case s.messages <- msg:
 	default:
 		s.dropped.Add(1)
+	}
+}
+
+// acked counts what the broker acknowledges. More than was sent would let it
+// run up a debt that it never pays.
+func (s *Session) acked(n int) {
+	if s.unacked.Add(int64(-n)) < 0 {
+		s.end(errors.New("broker acknowledges what was not sent"))
 	}
 }
 

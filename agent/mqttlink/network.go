@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -18,7 +19,7 @@ const (
 )
 
 // dial opens the layers below the guard: TCP, a write deadline, TLS.
-func (o *Options) dial(ctx context.Context) (net.Conn, error) {
+func (o *Options) dial(ctx context.Context) (top net.Conn, bottom *patient, err error) {
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
 	open := o.Dial
@@ -27,21 +28,21 @@ func (o *Options) dial(ctx context.Context) (net.Conn, error) {
 	}
 	conn, err := open(ctx, "tcp", o.Address)
 	if err != nil {
-		return nil, fmt.Errorf("cannot reach broker: %w", err)
+		return nil, nil, fmt.Errorf("cannot reach broker: %w", err)
 	}
 	if err := setUserTimeout(conn); err != nil {
-		return nil, errors.Join(fmt.Errorf("cannot set TCP_USER_TIMEOUT: %w", err), conn.Close())
+		return nil, nil, errors.Join(fmt.Errorf("cannot set TCP_USER_TIMEOUT: %w", err), conn.Close())
 	}
-	conn = &patient{conn}
+	bottom = &patient{Conn: conn}
 	if o.TLS == nil {
-		return conn, nil
+		return bottom, bottom, nil
 	}
-	secure := tls.Client(conn, o.TLS)
+	secure := tls.Client(bottom, o.TLS)
 	if err := secure.HandshakeContext(ctx); err != nil {
-		conn.Close() // the handshake's error says more than this one could
-		return nil, fmt.Errorf("no TLS connection with broker %s: %w", o.Address, err)
+		bottom.Close() // the handshake's error says more than this one could
+		return nil, nil, fmt.Errorf("no TLS connection with broker %s: %w", o.Address, err)
 	}
-	return secure, nil
+	return secure, bottom, nil
 }
 
 // setUserTimeout makes the kernel give up a connection whose peer acknowledges
@@ -66,10 +67,17 @@ func setUserTimeout(conn net.Conn) error {
 // patient gives each write below TLS, a record of at most 16 KiB, its own
 // deadline: a link may be slow, but it must move. A ping stuck behind a
 // publication fails like the publication.
-type patient struct{ net.Conn }
+type patient struct {
+	net.Conn
+	leaving atomic.Bool // what is written now is TLS taking leave
+}
 
 func (p *patient) Write(b []byte) (int, error) {
-	if err := p.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+	limit := writeTimeout
+	if p.leaving.Load() {
+		limit = leave
+	}
+	if err := p.SetWriteDeadline(time.Now().Add(limit)); err != nil {
 		return 0, err
 	}
 	return p.Conn.Write(b)

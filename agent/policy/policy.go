@@ -20,6 +20,7 @@ import (
 // Sources that a stream can take.
 const (
 	GNSS         = "gnss"
+	Health       = "health" // what the agent says of itself: losses, problems, counts
 	cameraPrefix = "camera:"
 )
 
@@ -41,16 +42,24 @@ const MaxClass = 4
 // A Stream is one kind of sealed object.
 type Stream struct {
 	Name     string          `toml:"name"`     // a-z, 0-9 and '-', at most 16 characters; visible in the spool, never in the cloud
-	From     []string        `toml:"from"`     // sources: "gnss", "camera:KIND"
+	From     []string        `toml:"from"`     // sources: "gnss", "camera:KIND", or "health" alone
 	To       []recipient.Key `toml:"to"`       // readers
 	Class    int             `toml:"class"`    // retention class, 1 to MaxClass; the one field that the cloud sees
 	Upload   string          `toml:"upload"`   // Always (default) or Hold
 	Priority int             `toml:"priority"` // lower goes first; default: the class
-	MaxAge   strict.Duration `toml:"max_age"`  // gnss only: a fix is durable after this at the latest; default 60 s
+	// MaxAge of a stream of fixes: one is durable after this at the latest;
+	// default 60 s. Of health: from one document to the next; default 1 h.
+	MaxAge strict.Duration `toml:"max_age"`
 }
 
-// DefaultMaxAge is how long a fix may stay in memory.
-const DefaultMaxAge = 60 * time.Second
+// Defaults of Stream.MaxAge.
+const (
+	DefaultMaxAge    = 60 * time.Second
+	DefaultHealthAge = time.Hour
+)
+
+// maxHealthAge is the longest that the key holder may wait for a word.
+const maxHealthAge = 24 * time.Hour
 
 // A Set is all streams of a vehicle.
 type Set []Stream
@@ -109,7 +118,7 @@ func (s Set) completeOne(i, slots int, fail func(i int, key, format string, args
 		fail(i, "name", "expected a stream name of 1 to 16 characters a-z, 0-9, '-'")
 	}
 	if len(st.From) == 0 {
-		fail(i, "from", "expected at least one source: \"gnss\" or \"camera:KIND\"")
+		fail(i, "from", "expected at least one source: \"gnss\", \"camera:KIND\" or \"health\"")
 	}
 	if len(st.To) == 0 {
 		fail(i, "to", "expected at least one reader \"age1pq1…\"; make one with: roadseal-open keygen")
@@ -137,21 +146,28 @@ func (s Set) completeOne(i, slots int, fail func(i int, key, format string, args
 	if st.Priority < 1 || st.Priority > maxPriority {
 		fail(i, "priority", "expected a number from 1 (first) to %d", maxPriority)
 	}
-	if st.MaxAge.Duration == 0 {
-		st.MaxAge.Duration = DefaultMaxAge
+	usual, longest := DefaultMaxAge, time.Hour
+	if slices.Contains(st.From, Health) {
+		usual, longest = DefaultHealthAge, maxHealthAge
+		if len(st.From) > 1 {
+			fail(i, "from", "\"health\" needs a stream of its own: its max_age means something else")
+		}
 	}
-	if st.MaxAge.Duration < time.Second || st.MaxAge.Duration > time.Hour {
-		fail(i, "max_age", "expected 1s to 1h")
+	if st.MaxAge.Duration == 0 {
+		st.MaxAge.Duration = usual
+	}
+	if st.MaxAge.Duration < time.Second || st.MaxAge.Duration > longest {
+		fail(i, "max_age", "expected 1s to %s", strings.TrimSuffix(longest.String(), "0m0s"))
 	}
 }
 
 func checkSource(src string) error {
-	if src == GNSS {
+	if src == GNSS || src == Health {
 		return nil
 	}
 	kind, ok := strings.CutPrefix(src, cameraPrefix)
 	if !ok || !slices.Contains(Kinds, kind) {
-		return fmt.Errorf("unknown source %q; expected \"gnss\" or \"camera:\" with one of %s", src, strings.Join(Kinds, ", "))
+		return fmt.Errorf("unknown source %q; expected \"gnss\", \"health\" or \"camera:\" with one of %s", src, strings.Join(Kinds, ", "))
 	}
 	return nil
 }

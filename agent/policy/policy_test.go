@@ -34,6 +34,10 @@ func TestDefaults(t *testing.T) {
 	require.Equal(t, policy.Always, s[0].Upload)
 	require.Equal(t, 2, s[0].Priority)
 	require.Equal(t, time.Minute, s[0].MaxAge.Duration)
+
+	s = policy.Set{{Name: "health", From: []string{policy.Health}, To: []recipient.Key{reader(t)}, Class: 2}}
+	require.Empty(t, complete(s))
+	require.Equal(t, time.Hour, s[0].MaxAge.Duration, "from one document to the next")
 }
 
 func TestForAndOrder(t *testing.T) {
@@ -68,6 +72,7 @@ func TestFaults(t *testing.T) {
 		"0.name: expected a stream name":   func(s *policy.Stream) { s.Name = strings.Repeat("a", 17) },
 		"0.from: expected at least one":    func(s *policy.Stream) { s.From = nil },
 		"0.from: unknown source":           func(s *policy.Stream) { s.From = []string{"camera:crash"} },
+		"0.from: \"health\" needs":         func(s *policy.Stream) { s.From = []string{"health", "gnss"} },
 		"0.from: gnss goes into":           func(s *policy.Stream) { s.From = []string{"gnss", "gnss"} },
 		"0.to: expected at least one":      func(s *policy.Stream) { s.To = nil },
 		"0.to: 3 readers do not fit the 2": func(s *policy.Stream) { s.To = []recipient.Key{r, q, u} },

@@ -12,33 +12,40 @@ import (
 // A Draft is an object that is being sealed into the spool. It ends with
 // Commit or Discard.
 type Draft struct {
-	s    *Spool
-	f    durable.File
-	name string
-	size int64 // promised at Create
-	err  error
+	s       *Spool
+	f       durable.File
+	name    string
+	class   int
+	size    int64 // promised at Create
+	written int64 // of that
+	swapped int64 // see Spool.makeRoom
+	err     error
 }
 
-// Create begins an object of about the given size in bytes, making room by
-// removing delivered objects, oldest first. It returns ErrFull where that is
-// not enough, and ErrTooLarge where it never would be.
-func (s *Spool) Create(size int64) (*Draft, error) {
+// Create begins an object of a retention class and of about the given size in
+// bytes. It makes room: FORMAT.md says in which order objects give way. It
+// returns ErrFull where that is not enough, and ErrTooLarge where it never would
+// be; nothing has been removed then.
+func (s *Spool) Create(class int, size int64) (*Draft, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if size > s.opt.MaxBytes {
+	switch {
+	case class < 1 || class > Classes || size < 0:
+		return nil, fmt.Errorf("internal error: no object has class %d and %d bytes", class, size)
+	case size > s.opt.MaxBytes:
 		return nil, ErrTooLarge
 	}
-	if err := s.makeRoom(size); err != nil {
-		return nil, err
-	}
-	s.serial++
-	d := &Draft{s: s, name: fmt.Sprintf("%d%s", s.serial, durable.TmpSuffix), size: size}
-	f, err := s.fsys.Create(d.name)
+	swapped, err := s.makeRoom(class, size)
 	if err != nil {
 		return nil, err
 	}
-	d.f = f
-	s.drafts += size
+	s.serial++
+	d := &Draft{s: s, name: fmt.Sprintf("%d%s", s.serial, durable.TmpSuffix), class: class, size: size, swapped: swapped}
+	if d.f, err = s.fsys.Create(d.name); err != nil {
+		s.credit += swapped
+		return nil, err
+	}
+	s.drafts[class-1] += size
 	return d, nil
 }
 
@@ -49,7 +56,17 @@ func (d *Draft) Write(p []byte) (int, error) {
 	}
 	n, err := d.f.Write(p)
 	d.err = err
+	n64 := min(int64(n), d.size-d.written)
+	d.written += n64
+	d.s.written.Add(n64)
 	return n, err
+}
+
+// done takes the draft off the books. Called with the lock held.
+func (d *Draft) done() {
+	d.f = nil
+	d.s.drafts[d.class-1] -= d.size
+	d.s.written.Add(-d.written)
 }
 
 // Commit makes the object durable and queues it. The draft is gone afterwards,
@@ -62,19 +79,20 @@ func (d *Draft) Commit(m Meta, name envelope.Name, size int64) (Entry, error) {
 	s := d.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.drafts -= d.size
-	d.f = nil
-	if err := s.fsys.Rename(d.name, e.fileName()); err != nil {
-		return Entry{}, err
+	d.done()
+	if err := s.fsys.Rename(d.name, e.fileName(queued)); err != nil {
+		s.credit += d.swapped
+		return Entry{}, errors.Join(err, s.fsys.Remove(d.name))
 	}
 	if err := s.fsys.Sync("."); err != nil {
 		// The name may or may not last, and asking again proves nothing. The
 		// caller will seal the source anew, so this object must go, durably:
 		// its name could come back beside that of the next.
-		return Entry{}, errors.Join(err, s.fsys.Remove(e.fileName()), s.fsys.Sync("."))
+		s.credit += d.swapped
+		return Entry{}, errors.Join(err, s.fsys.Remove(e.fileName(queued)), s.fsys.Sync("."))
 	}
 	if s.entries[e.Name] == nil {
-		s.add(e)
+		s.add(e, queued)
 		s.place()
 	}
 	return e, nil
@@ -85,7 +103,7 @@ func (d *Draft) finish(e Entry) error {
 	if d.err != nil {
 		return d.err
 	}
-	if _, ok := parseFileName(e.fileName()); !ok {
+	if _, _, ok := parseFileName(e.fileName(queued)); !ok {
 		return fmt.Errorf("internal error: stream %q, class %d cannot name an object", e.Stream, e.Class)
 	}
 	size, err := d.f.Size()
@@ -111,11 +129,11 @@ func (d *Draft) Discard() error {
 	if d.f == nil {
 		return nil
 	}
-	d.s.mu.Lock()
-	d.s.drafts -= d.size
-	d.s.mu.Unlock()
 	// A file that is closed already answers with an error that says nothing.
 	_ = d.f.Close()
-	d.f = nil
+	d.s.mu.Lock()
+	defer d.s.mu.Unlock()
+	d.done()
+	d.s.credit += d.swapped
 	return d.s.fsys.Remove(d.name)
 }

@@ -1,227 +1,169 @@
 package spool
 
 import (
-	"bytes"
-	"encoding/hex"
 	"errors"
-	"fmt"
-	"io"
 	"io/fs"
-	"maps"
 	"slices"
-
-	"roadseal/hal/durable"
 )
 
-// ledgerFile lists the source tags of objects that were removed after delivery
-// while the recorder may still have the clip, one a line, so that the clip is
-// not sealed again.
-const ledgerFile = "tags"
-
-// maxTags bounds the ledger: a recorder's ring of so many clips. Beyond it, some
-// tag gives way to the new one.
-const maxTags = 100_000
-
-// maxLedger is the same in bytes. What is read of a longer file is its
-// beginning: a lost tag costs one clip sealed twice, not the start.
-const maxLedger = maxTags * 33
-
-// HasTag reports whether a recorder's file with this source tag has been
-// sealed already.
-func (s *Spool) HasTag(t Tag) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.known[t] > 0 || s.ledger[t]
-}
-
-// ReadTags returns the source tags of all sealed clips in a spool's folder
-// without opening the spool: another process may own it.
-func ReadTags(fsys durable.FS) (map[Tag]bool, error) {
-	tags, err := readLedger(fsys)
-	if err != nil {
-		return nil, err
-	}
-	err = fsys.List(".", func(d fs.DirEntry) error {
-		if e, ok := parseFileName(d.Name()); ok && e.Tag != (Tag{}) {
-			tags[e.Tag] = true
-		}
-		return nil
-	})
-	return tags, err
-}
-
-// fullLedger is how many tags KeepTags leaves alone: a card that is out of the
-// recorder today may be back tomorrow.
-const fullLedger = 4096
-
-// KeepTags forgets the source tags of removed objects that are not in present,
-// whose clips the recorder has dropped, once there are more than fullLedger.
-func (s *Spool) KeepTags(present []Tag) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.ledger) <= fullLedger {
-		return nil
-	}
-	keep := map[Tag]bool{}
-	for _, t := range present {
-		if s.ledger[t] {
-			keep[t] = true
-		}
-	}
-	if len(keep) == len(s.ledger) {
-		return nil
-	}
-	old := s.ledger
-	s.ledger = keep
-	if err := s.writeLedger(); err != nil {
-		s.ledger = old
-		return err
-	}
-	return nil
-}
-
-// makeRoom removes delivered objects, oldest first, until size more bytes fit.
-func (s *Spool) makeRoom(size int64) error {
+// makeRoom removes what has to give way to a coming object of a class, or
+// nothing at all. It acts on what Free says, never on an error of a write: the
+// card may have vanished.
+//
+// Whatever else fills the disk, or a limit that was lowered, must not cost
+// undelivered objects: they give way byte for byte. What they give beyond that
+// is there for the next object. swapped are the bytes in whose place this one
+// comes although a limit stays exceeded.
+func (s *Spool) makeRoom(class int, size int64) (swapped int64, err error) {
 	free, err := s.fsys.Free()
 	if err != nil {
-		return err
+		return 0, err
 	}
-	over := max(s.usage.QueuedBytes+s.usage.StoredBytes+s.drafts+size-s.opt.MaxBytes,
-		s.opt.KeepFree-(free-s.drafts-size))
-	if over <= 0 {
-		return nil
+	if s.keepReserve(free) {
+		free -= reserveSize
 	}
-	var stored []*item
+	used, left := s.usage.QueuedBytes+s.usage.StoredBytes+s.usage.DamagedBytes+size, free-size+s.written.Load()
+	for _, n := range s.drafts {
+		used, left = used+n, left-n
+	}
+	lack := max(used-s.opt.MaxBytes, s.opt.KeepFree-left)
+	drop, freed := s.unneeded(lack)
+	lack -= freed
+	swapped = min(max(lack, 0), size)
+	give, given := s.worth(class, size, swapped-s.credit)
+	if s.credit+given < swapped || left+freed+given < 0 {
+		return 0, ErrFull
+	}
+	if drop = append(drop, give...); len(drop) > 0 {
+		if err := s.drop(drop); err != nil {
+			return 0, err
+		}
+	}
+	s.credit -= swapped
+	if lack <= given {
+		s.credit, swapped = 0, 0
+	}
+	return swapped, nil
+}
+
+// unneeded chooses delivered objects, and then damaged ones, oldest first,
+// until need bytes are found.
+func (s *Spool) unneeded(need int64) (drop []*item, freed int64) {
+	c := choice{need: need, chosen: map[*item]bool{}}
+	for _, st := range []state{stored, damaged} {
+		c.take(s, func(it *item) bool { return it.state == st }, always)
+	}
+	return c.spare()
+}
+
+func always(*item) bool { return true }
+
+// worth chooses undelivered objects that give way to one of a class, until need
+// bytes are found, if they are. Less valuable classes come first, with what they
+// hold above their shares; then more valuable ones, with the same, if the class
+// is entitled to it; then the class itself. If all that is not enough, a less
+// valuable class does not keep an object that is only partly within its share.
+func (s *Spool) worth(class int, size, need int64) (give []*item, given int64) {
+	c, held := choice{need: need, chosen: map[*item]bool{}}, s.held
+	take := func(d int, may func(*item) bool) {
+		c.take(s, func(it *item) bool { return it.state == queued && it.Class == d }, func(it *item) bool {
+			ok := may(it)
+			if ok {
+				held[d-1] -= it.Size
+			}
+			return ok
+		})
+	}
+	above := func(it *item) bool { return held[it.Class-1]-it.Size >= s.opt.Shares[it.Class-1] }
+	partly := func(it *item) bool { return held[it.Class-1] > s.opt.Shares[it.Class-1] }
+	for d := Classes; d > class; d-- {
+		take(d, above)
+	}
+	if s.held[class-1]+s.drafts[class-1]+size <= s.opt.Shares[class-1] {
+		for d := class - 1; d > 0; d-- {
+			take(d, above)
+		}
+	}
+	take(class, always)
+	for d := Classes; d > class; d-- {
+		take(d, partly)
+	}
+	return c.spare()
+}
+
+// A choice is of objects that are to go, the least valuable first.
+type choice struct {
+	need, got int64 // bytes
+	items     []*item
+	chosen    map[*item]bool
+}
+
+// take chooses among some objects, oldest first, until there are enough.
+func (c *choice) take(s *Spool, among, may func(*item) bool) {
+	if c.got >= c.need {
+		return
+	}
+	var all []*item
 	for _, it := range s.entries {
-		if it.Stored {
-			stored = append(stored, it)
+		if among(it) && !c.chosen[it] {
+			all = append(all, it)
 		}
 	}
-	slices.SortFunc(stored, func(a, b *item) int { return a.Meta.compare(b.Meta) })
-	var drop []*item
-	for _, it := range stored {
-		if over <= 0 {
-			break
+	slices.SortFunc(all, (*item).age)
+	for _, it := range all {
+		if c.got < c.need && may(it) {
+			c.got += it.Size
+			c.items = append(c.items, it)
+			c.chosen[it] = true
 		}
-		drop = append(drop, it)
-		over -= it.Size
 	}
-	if over > 0 {
-		return ErrFull
-	}
-	return s.drop(drop)
 }
 
-// drop removes delivered objects. Those without a source tag go first: on a
-// disk without any room they make some for the ledger, where the tags of the
-// others are durable before the first of their files goes.
-func (s *Spool) drop(items []*item) error {
-	var tagged []*item
-	for _, it := range items {
-		if it.Tag != (Tag{}) {
-			tagged = append(tagged, it)
-		} else if err := s.remove(it); err != nil {
-			return err
+// spare returns what was chosen, without what a later and larger object made
+// superfluous.
+func (c *choice) spare() ([]*item, int64) {
+	for i := len(c.items) - 1; i >= 0; i-- {
+		if it := c.items[i]; c.got-it.Size >= c.need {
+			c.got -= it.Size
+			c.items = slices.Delete(c.items, i, i+1)
 		}
 	}
-	err := s.remember(tagged)
-	if err != nil && s.empty(tagged) {
-		err = s.remember(tagged)
+	return c.items, c.got
+}
+
+// drop removes objects. Before the first of them goes, it is durable which
+// undelivered ones are lost, and the source tags of all that are intact, so
+// that their clips are not sealed again only to go once more.
+func (s *Spool) drop(items []*item) error {
+	var lost, known []*item
+	for _, it := range items {
+		if it.state == queued {
+			lost = append(lost, it)
+		}
+		if it.state != damaged {
+			known = append(known, it)
+		}
 	}
-	if err != nil {
+	if err := s.lose(Evicted, lost); err != nil {
 		return err
 	}
-	for _, it := range tagged {
-		if err := s.remove(it); err != nil {
-			return err
-		}
-	}
-	return s.fsys.Sync(".")
-}
-
-// empty gives back the space of delivered objects and keeps their names, and
-// with them their tags, where there is no room for the ledger otherwise. It
-// reports whether it did.
-func (s *Spool) empty(items []*item) (done bool) {
+	err := s.remember(known)
 	for _, it := range items {
-		f, err := s.fsys.Update(it.fileName())
-		if err != nil {
-			continue
+		if err == nil {
+			err = s.remove(it)
 		}
-		err = f.Truncate(0)
-		done = errors.Join(err, f.Close()) == nil || done
 	}
-	return done
+	s.takeBack(Evicted, slices.DeleteFunc(lost, func(it *item) bool { return s.entries[it.Name] != it }))
+	return errors.Join(err, s.fsys.Sync("."))
 }
 
 func (s *Spool) remove(it *item) error {
-	if err := s.fsys.Remove(it.fileName()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := s.fsys.Remove(it.fileName(it.state)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
+	}
+	if it.state == queued {
+		s.credit += it.Size
 	}
 	s.forget(it)
 	return nil
-}
-
-// remember makes the tags of items durable in the ledger. After an error none
-// of them counts as being there: the next attempt must write them again.
-func (s *Spool) remember(items []*item) error {
-	old := maps.Clone(s.ledger)
-	for _, it := range items {
-		s.ledger[it.Tag] = true
-	}
-	if len(s.ledger) == len(old) {
-		return nil
-	}
-	for t := range old {
-		if len(s.ledger) <= maxTags {
-			break
-		}
-		delete(s.ledger, t)
-	}
-	if err := s.writeLedger(); err != nil {
-		s.ledger = old
-		return err
-	}
-	return nil
-}
-
-func (s *Spool) writeLedger() error {
-	lines := make([]string, 0, len(s.ledger))
-	for t := range s.ledger {
-		lines = append(lines, hex.EncodeToString(t[:]))
-	}
-	slices.Sort(lines)
-	var b bytes.Buffer
-	for _, l := range lines {
-		fmt.Fprintln(&b, l)
-	}
-	return durable.WriteFile(s.fsys, ".", ledgerFile, b.Bytes())
-}
-
-// readLedger passes over lines that are no tag: a damaged line costs one clip
-// sealed twice, not the start.
-func readLedger(fsys durable.FS) (map[Tag]bool, error) {
-	tags := map[Tag]bool{}
-	f, err := fsys.Open(ledgerFile)
-	if errors.Is(err, fs.ErrNotExist) {
-		return tags, nil
-	}
-	var b []byte
-	if err == nil {
-		b, err = io.ReadAll(io.LimitReader(f, maxLedger))
-		err = errors.Join(err, f.Close())
-	}
-	if err != nil {
-		return nil, fmt.Errorf("cannot read the source tags of the spool: %w", err)
-	}
-	for line := range bytes.Lines(b) {
-		var t Tag
-		if line = bytes.TrimSuffix(line, []byte("\n")); len(line) != hex.EncodedLen(len(t)) {
-			continue
-		}
-		if _, err := hex.Decode(t[:], line); err == nil {
-			tags[t] = true
-		}
-	}
-	return tags, nil
 }

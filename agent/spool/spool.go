@@ -10,21 +10,21 @@
 package spool
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
-	"io/fs"
-	"log/slog"
+	"iter"
 	"slices"
-	"strings"
 	"sync"
+	"sync/atomic"
 
 	"roadseal/crypto/envelope"
 	"roadseal/hal/durable"
 )
 
-// ErrFull is returned by Create when a limit is reached and no delivered
-// object is left to make room.
-var ErrFull = errors.New("the spool is full: [spool] max_bytes or keep_free is reached, and no delivered object is left to make room")
+// ErrFull is returned by Create when a limit is reached and nothing is left that
+// gives way to the object.
+var ErrFull = errors.New("the spool is full: [spool] max_bytes or keep_free is reached, and nothing is left that is delivered or gives way")
 
 // ErrTooLarge is returned by Create for an object that the spool could not hold
 // if it were empty.
@@ -34,11 +34,13 @@ var ErrTooLarge = errors.New("the object is larger than [spool] max_bytes")
 type Options struct {
 	MaxBytes int64 // of all objects together
 	KeepFree int64 // bytes of the file system that stay free
-	Slots    int   // stanzas of every object
+	// Shares are bytes that are kept for each retention class, from class 1
+	// on: another class may use them as long as nobody needs them.
+	Shares [Classes]int64
+	Slots  int // stanzas of every object
 	// Order gives a stream's place in the upload order, lower first, and
 	// whether it is uploaded at all.
 	Order func(stream string) (priority int, upload bool)
-	Log   *slog.Logger
 }
 
 // A Spool is safe for use by several goroutines.
@@ -48,20 +50,34 @@ type Spool struct {
 
 	mu      sync.Mutex
 	entries map[envelope.Name]*item
-	queue   []*item // undelivered and uploadable, in upload order
-	pending []Entry // what Pending returned for queue, nil after a change
-	known   map[Tag]int
-	ledger  map[Tag]bool
+	queue   []*item     // undelivered and uploadable, in upload order
+	known   map[Tag]int // of delivered and undelivered objects
+	tags    map[Tag]bool
+	tagsRec *record
+	losses  *losses
+	reserve bool // is there
 	usage   Usage
-	drafts  int64 // bytes promised to open drafts
-	serial  int   // of the next draft
+	held    [Classes]int64 // undelivered bytes of each class
+	drafts  [Classes]int64 // bytes promised to open drafts
+	written atomic.Int64   // of these bytes
+	credit  int64          // bytes that undelivered objects gave beyond what has come in their place
+	serial  int            // of the next draft
 	changed chan struct{}
 }
 
 type item struct {
 	Entry
+	state    state
 	priority int
 	upload   bool
+}
+
+// age orders objects as they were sealed.
+func (it *item) age(o *item) int {
+	if n := it.Meta.compare(o.Meta); n != 0 {
+		return n
+	}
+	return bytes.Compare(it.Name[:], o.Name[:])
 }
 
 // compare orders the queue: by priority, then as sealed.
@@ -69,81 +85,35 @@ func (it *item) compare(o *item) int {
 	if it.priority != o.priority {
 		return it.priority - o.priority
 	}
-	return it.Meta.compare(o.Meta)
+	return it.age(o)
 }
 
 // Usage is what the spool holds.
 type Usage struct {
-	QueuedObjects int   `json:"queued_objects"` // not yet delivered
-	QueuedBytes   int64 `json:"queued_bytes"`
-	StoredObjects int   `json:"stored_objects"` // delivered, kept while there is room
-	StoredBytes   int64 `json:"stored_bytes"`
-	Foreign       int   `json:"foreign_files"` // names of another release, left alone
-}
+	QueuedObjects  int   `json:"queued_objects"` // not yet delivered
+	QueuedBytes    int64 `json:"queued_bytes"`
+	StoredObjects  int   `json:"stored_objects"` // delivered, kept while there is room
+	StoredBytes    int64 `json:"stored_bytes"`
+	DamagedObjects int   `json:"damaged_objects"` // quarantined, kept while there is room
+	DamagedBytes   int64 `json:"damaged_bytes"`
+	Foreign        int   `json:"foreign_files"` // names of another release, left alone
 
-// Open reads the folder's names, removes the litter of a crash and leaves alone
-// what it does not know.
-func Open(fsys durable.FS, o Options) (*Spool, error) {
-	ledger, err := readLedger(fsys)
-	if err != nil {
-		return nil, err
-	}
-	s := &Spool{fsys: fsys, opt: o, entries: map[envelope.Name]*item{}, known: map[Tag]int{},
-		ledger: ledger, changed: make(chan struct{}, 1)}
-	if err := s.readNames(); err != nil {
-		return nil, err
-	}
-	slices.SortFunc(s.queue, (*item).compare)
-	return s, nil
-}
-
-// readNames fills the tables from the folder. Where one object is there twice
-// (a rename whose old name came back after a power cut) the delivered one
-// stays.
-func (s *Spool) readNames() error {
-	var litter []string
-	err := s.fsys.List(".", func(d fs.DirEntry) error {
-		e, ok := parseFileName(d.Name())
-		old := s.entries[e.Name]
-		switch {
-		case strings.HasSuffix(d.Name(), durable.TmpSuffix):
-			litter = append(litter, d.Name())
-		case ok && old != nil && !e.Stored:
-			litter = append(litter, d.Name())
-		case ok && old != nil:
-			litter = append(litter, old.fileName())
-			s.forget(old)
-			s.add(e)
-		case ok:
-			s.add(e)
-		case d.Name() != ledgerFile:
-			s.usage.Foreign++
-		}
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("cannot read the spool: %w", err)
-	}
-	for _, name := range litter {
-		if err := s.fsys.Remove(name); err != nil {
-			return fmt.Errorf("cannot clean the spool: %w", err)
-		}
-	}
-	// Also for the names that were found: a process that was killed may not
-	// have come to the sync.
-	return s.fsys.Sync(".")
+	Evicted Totals `json:"evicted"` // undelivered objects that gave way to others, ever
+	Damaged Totals `json:"damaged"` // undelivered objects that were found damaged, ever
+	// UnreadLines of "losses" and "tags" were found damaged at the start.
+	UnreadLines int `json:"unread_lines"`
 }
 
 // add takes an entry into the tables, behind all others in the queue: place
 // has to follow.
-func (s *Spool) add(e Entry) {
-	it := &item{Entry: e}
+func (s *Spool) add(e Entry, st state) {
+	it := &item{Entry: e, state: st}
 	it.priority, it.upload = s.opt.Order(e.Stream)
 	s.entries[e.Name] = it
-	if e.Tag != (Tag{}) {
+	if e.Tag != (Tag{}) && st != damaged {
 		s.known[e.Tag]++
 	}
-	if it.upload && !it.Stored {
+	if it.upload && st == queued {
 		s.queue = append(s.queue, it)
 	}
 	s.count(it, 1)
@@ -164,8 +134,10 @@ func (s *Spool) place() {
 
 func (s *Spool) forget(it *item) {
 	delete(s.entries, it.Name)
-	if s.known[it.Tag]--; s.known[it.Tag] <= 0 {
-		delete(s.known, it.Tag)
+	if it.state != damaged {
+		if s.known[it.Tag]--; s.known[it.Tag] <= 0 {
+			delete(s.known, it.Tag)
+		}
 	}
 	if i := slices.Index(s.queue, it); i >= 0 {
 		s.queue = slices.Delete(s.queue, i, i+1)
@@ -175,52 +147,81 @@ func (s *Spool) forget(it *item) {
 }
 
 func (s *Spool) count(it *item, n int) {
-	if it.Stored {
-		s.usage.StoredObjects += n
-		s.usage.StoredBytes += int64(n) * it.Size
-	} else {
-		s.usage.QueuedObjects += n
-		s.usage.QueuedBytes += int64(n) * it.Size
+	size := int64(n) * it.Size
+	switch u := &s.usage; it.state {
+	case queued:
+		u.QueuedObjects += n
+		u.QueuedBytes += size
+		s.held[it.Class-1] += size
+	case damaged:
+		u.DamagedObjects += n
+		u.DamagedBytes += size
+	case stored:
+		u.StoredObjects += n
+		u.StoredBytes += size
 	}
 }
 
 // touch tells the reader of Changed.
 func (s *Spool) touch() {
-	s.pending = nil
 	select {
 	case s.changed <- struct{}{}:
 	default:
 	}
 }
 
-// Pending returns the objects that wait for upload, in upload order. The slice
-// is shared: do not change it.
-func (s *Spool) Pending() []Entry {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.pending == nil {
-		s.pending = make([]Entry, len(s.queue))
-		for i, it := range s.queue {
-			s.pending[i] = it.Entry
+// Pending returns the objects that wait for upload, in upload order. What
+// changes meanwhile may or may not be among them.
+func (s *Spool) Pending() iter.Seq[Entry] {
+	return func(yield func(Entry) bool) {
+		var last *item
+		for {
+			batch := s.after(last)
+			for _, it := range batch {
+				if !yield(it.Entry) {
+					return
+				}
+				last = it
+			}
+			if len(batch) == 0 {
+				return
+			}
 		}
 	}
-	return s.pending
+}
+
+// after returns the next objects of the queue behind one that need not be in it
+// any more. They are few, so that no queue is ever copied whole.
+func (s *Spool) after(last *item) []*item {
+	const few = 32
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i := 0
+	if last != nil {
+		var found bool
+		if i, found = slices.BinarySearchFunc(s.queue, last, (*item).compare); found {
+			i++
+		}
+	}
+	return slices.Clone(s.queue[i:min(i+few, len(s.queue))])
 }
 
 // Changed receives after Pending has changed. It has one reader.
 func (s *Spool) Changed() <-chan struct{} { return s.changed }
 
-// Usage returns what the spool holds.
+// Usage returns what the spool holds and what it has lost.
 func (s *Spool) Usage() Usage {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.usage
+	u := s.usage
+	u.Evicted, u.Damaged = *s.losses.totals[Evicted], *s.losses.totals[Damaged]
+	return u
 }
 
-// Open opens a sealed object for reading. A file that is shorter or longer
-// than its name says is an error.
+// Open opens an undelivered object for reading. A file that is shorter or
+// longer than its name says is an error.
 func (s *Spool) Open(e Entry) (durable.File, error) {
-	f, err := s.fsys.Open(e.fileName())
+	f, err := s.fsys.Open(e.fileName(queued))
 	if err != nil {
 		return nil, err
 	}
@@ -235,22 +236,24 @@ func (s *Spool) Open(e Entry) (durable.File, error) {
 }
 
 // MarkStored records, durably, that a collector has the object: its file may go
-// when space is needed.
+// when space is needed. If it goes wrong the object may be offered once more
+// after a power cut, and gets its receipt again.
 func (s *Spool) MarkStored(name envelope.Name) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	it := s.entries[name]
-	if it == nil || it.Stored {
+	if it == nil || it.state != queued {
 		return nil
 	}
-	e := it.Entry
-	e.Stored = true
-	if err := s.fsys.Rename(it.fileName(), e.fileName()); err != nil {
+	return s.turn(it, stored)
+}
+
+// turn gives an undelivered object another state.
+func (s *Spool) turn(it *item, st state) error {
+	if err := s.fsys.Rename(it.fileName(it.state), it.fileName(st)); err != nil {
 		return err
 	}
 	s.forget(it)
-	s.add(e)
-	// If this goes wrong the new name may not last; the object is then offered
-	// once more after a power cut, and gets its receipt again.
+	s.add(it.Entry, st)
 	return s.fsys.Sync(".")
 }

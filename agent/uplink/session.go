@@ -19,6 +19,7 @@ const (
 	receiptTime   = 10 * time.Second // from "all there" to the receipt
 	maxStrikes    = 5                // offers without news, then put the object off
 	maxSilence    = 15 * time.Second // of the collector while it owes an answer
+	maxRefusals   = 32               // in a row
 )
 
 // A session is the use of one link.
@@ -30,6 +31,7 @@ type session struct {
 	heard    time.Time // last word of the collector, or when it last owed none
 	dirty    bool      // which objects to have in hand must be looked at again
 	wake     time.Time // when a deferred object's time has come
+	refusals int       // since the last block or object was taken
 	progress bool
 	buf      [wire.MaxBlocks * wire.BlockSize]byte
 }
@@ -111,9 +113,12 @@ func (s *session) deadline() time.Time {
 	return at
 }
 
-// overdue offers again what waits too long, and gives up on a silent collector
-// and on an object that gets nowhere.
+// overdue offers again what waits too long, and gives up on a silent collector,
+// on one that refuses everything, and on an object that gets nowhere.
 func (s *session) overdue(now time.Time) error {
+	if s.refusals >= maxRefusals {
+		return errors.New("collector refuses one object after another")
+	}
 	if !slices.ContainsFunc(s.hand, (*transfer).awaits) {
 		s.heard = now
 	}
@@ -168,7 +173,7 @@ func (s *session) choose() error {
 	}
 	room := maxInHand - len(s.hand)
 	for _, e := range wanted[:min(room, len(wanted))] {
-		t, err := newTransfer(e)
+		t, err := newTransfer(e, s.report.effort(e.Name))
 		if err != nil {
 			s.putOff(e, "cannot offer: "+err.Error(), firstDelay)
 			continue
@@ -189,7 +194,7 @@ func (s *session) wanted() (first []spool.Entry, rank map[envelope.Name]int) {
 	rank = map[envelope.Name]int{}
 	found, place, now := 0, 0, time.Now()
 	s.wake = time.Time{}
-	for _, e := range s.o.Queue.Pending() {
+	for e := range s.o.Queue.Pending() {
 		if until := s.report.putOffUntil(e.Name); until.After(now) {
 			if s.wake.IsZero() || until.Before(s.wake) {
 				s.wake = until

@@ -1,6 +1,7 @@
 package uplink
 
 import (
+	"cmp"
 	"slices"
 	"sync"
 	"time"
@@ -41,9 +42,11 @@ type report struct {
 }
 
 type deferral struct {
-	until  time.Time
-	wait   time.Duration
-	reason string
+	until   time.Time
+	wait    time.Duration
+	reason  string
+	checked time.Time // when a look at the unit's own copy was last asked for
+	effort  *effort
 }
 
 // Status returns a snapshot; it may be called at any time.
@@ -52,6 +55,7 @@ func (u *Uplink) Status() Status {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	st, now := r.status, time.Now()
+	st.Deferred = []Deferred{} // JSON: an empty list, never null
 	for name, d := range r.deferred {
 		if d.until.After(now) {
 			st.Deferred = append(st.Deferred, Deferred{name.String()[:12], d.reason, d.until})
@@ -116,14 +120,16 @@ func (r *report) delivered(name envelope.Name, at time.Time) {
 
 // putOff defers an object for the first time or for twice as long as before,
 // and forgets objects that have not come back for long.
-func (r *report) putOff(name envelope.Name, reason string, first time.Duration) {
+func (r *report) putOff(name envelope.Name, reason string, first time.Duration, spent *effort) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	now, wait := time.Now(), first
-	if d := r.deferred[name]; d != nil {
-		wait = max(first, min(2*d.wait, lastDelay))
+	now, d := time.Now(), r.deferred[name]
+	if d == nil {
+		d = new(deferral)
+		r.deferred[name] = d
 	}
-	r.deferred[name] = &deferral{until: now.Add(wait), wait: wait, reason: reason}
+	d.wait = max(first, min(2*d.wait, lastDelay))
+	d.until, d.reason, d.effort = now.Add(d.wait), reason, cmp.Or(spent, d.effort)
 	for name, d := range r.deferred {
 		if now.Sub(d.until) > 2*lastDelay {
 			delete(r.deferred, name)
@@ -140,4 +146,43 @@ func (r *report) putOffUntil(name envelope.Name) time.Time {
 		return d.until
 	}
 	return time.Time{}
+}
+
+// effort is what an object has cost already.
+func (r *report) effort(name envelope.Name) *effort {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if d := r.deferred[name]; d != nil && d.effort != nil {
+		return d.effort
+	}
+	return new(effort)
+}
+
+// check reports whether an object that is put off may be read whole now, and
+// notes that it is.
+func (r *report) check(name envelope.Name) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	d, now := r.deferred[name], time.Now()
+	if d == nil || now.Sub(d.checked) < checkAgain {
+		return false
+	}
+	d.checked = now
+	return true
+}
+
+// uncheck takes back what check noted.
+func (r *report) uncheck(name envelope.Name) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if d := r.deferred[name]; d != nil {
+		d.checked = time.Time{}
+	}
+}
+
+// forget drops an object that is gone from the queue.
+func (r *report) forget(name envelope.Name) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.deferred, name)
 }

@@ -2,13 +2,15 @@ package uplink
 
 import (
 	"log/slog"
+	"sync"
 	"time"
 )
 
 // A teller keeps the log short: it tells each reason once an hour, and no more
-// than a few different ones.
+// than a few different ones. It may be used by several goroutines.
 type teller struct {
 	log  *slog.Logger
+	mu   sync.Mutex
 	said map[string]time.Time
 	up   bool // what was told last
 }
@@ -19,6 +21,8 @@ const (
 )
 
 func (t *teller) fresh(reason string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	now := time.Now()
 	for r, at := range t.said {
 		if now.Sub(at) >= tellAgain {

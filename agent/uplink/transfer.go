@@ -18,6 +18,8 @@ type transfer struct {
 	blocks int
 	file   durable.File // nil until the first block is read
 	gone   wire.Bitmap  // blocks that went up at least once
+	most   int          // blocks that a HAVE has shown at most
+	effort *effort
 
 	// The rest begins anew with each session.
 	known    wire.Bitmap   // what the last HAVE said; nil before the first one
@@ -38,12 +40,19 @@ type flight struct {
 	number        int64 // in the order of the session, from 1
 }
 
+// An effort is what an object without a receipt has cost so far. It outlives
+// the transfer of an object that is put off.
+type effort struct {
+	flights int // DATA messages that went up, of those whose fate is known
+	vain    int // times that this was too much
+}
+
 // newTransfer fails on an entry that cannot be offered.
-func newTransfer(e spool.Entry) (*transfer, error) {
+func newTransfer(e spool.Entry, spent *effort) (*transfer, error) {
 	if e.Class < 1 || e.Class > wire.MaxClass {
 		return nil, fmt.Errorf("retention class %d, expected 1 to %d", e.Class, wire.MaxClass)
 	}
-	t := &transfer{entry: e, offer: wire.Offer{Object: e.Name, Size: e.Size, Class: uint8(e.Class)}}
+	t := &transfer{entry: e, effort: spent, offer: wire.Offer{Object: e.Name, Size: e.Size, Class: uint8(e.Class)}}
 	var err error
 	if t.hello, err = t.offer.MarshalBinary(); err != nil {
 		return nil, err

@@ -3,9 +3,10 @@
 // order, gets them to the collector over any number of sessions, and marks one
 // delivered only for a receipt that verifies and matches field by field.
 //
-// One goroutine does it all. Several objects are in hand at a time and share
-// one window of DATA messages, which only the collector's HAVE moves: what the
-// broker acknowledges means nothing.
+// One goroutine does it all but reading an object that the collector calls
+// wrong. Several objects are in hand at a time and share one window of DATA
+// messages, which only the collector's HAVE moves: what the broker acknowledges
+// means nothing.
 //
 // Side: black.
 package uplink
@@ -13,8 +14,10 @@ package uplink
 import (
 	"context"
 	"errors"
+	"iter"
 	"log/slog"
 	"math/rand/v2"
+	"sync"
 	"time"
 
 	"roadseal/agent/mqttlink"
@@ -38,10 +41,13 @@ type Link interface {
 
 // A Queue holds the objects; *spool.Spool is one.
 type Queue interface {
-	Pending() []spool.Entry   // in upload order; not changed by the caller
-	Changed() <-chan struct{} // receives after Pending has changed
+	Pending() iter.Seq[spool.Entry] // in upload order
+	Changed() <-chan struct{}       // receives after Pending has changed
 	Open(spool.Entry) (durable.File, error)
 	MarkStored(envelope.Name) error // returns when it is durable
+	// Verify reads the object whole. One whose bytes do not match its name is
+	// not intact and leaves Pending.
+	Verify(context.Context, spool.Entry) (intact bool, err error)
 }
 
 // Options are what an Uplink works with. All are needed but Receipt.
@@ -64,21 +70,26 @@ const (
 
 // An Uplink uploads what its queue holds.
 type Uplink struct {
-	o      Options
-	hand   []*transfer // in hand, in upload order; they outlive sessions
-	limit  int         // DATA messages under way at most: wire.Window, fewer on a slow link
-	log    teller
-	report report
+	o        Options
+	hand     []*transfer // in hand, in upload order; they outlive sessions
+	limit    int         // DATA messages under way at most: wire.Window, fewer on a slow link
+	suspects chan spool.Entry
+	log      teller
+	report   report
 }
 
 // New makes an Uplink; Run does the work.
 func New(o Options) *Uplink {
-	return &Uplink{o: o, limit: wire.Window, log: teller{log: o.Log}, report: report{deferred: map[envelope.Name]*deferral{}}}
+	return &Uplink{o: o, limit: wire.Window, suspects: make(chan spool.Entry, maxSuspects),
+		log: teller{log: o.Log}, report: report{deferred: map[envelope.Name]*deferral{}}}
 }
 
 // Run connects and uploads, and connects again, until ctx ends, whose error it
 // returns.
 func (u *Uplink) Run(ctx context.Context) error {
+	var checker sync.WaitGroup
+	checker.Go(func() { u.check(ctx) })
+	defer checker.Wait()
 	defer u.putBack(func(*transfer) bool { return true })
 	pause := firstPause
 	for {

@@ -32,7 +32,7 @@ func TestUpload(t *testing.T) {
 				w.q.add(-1, size)
 				total += size
 			}
-			all := names(w.q.Pending()...)
+			all := names(w.q.pending()...)
 			w.finish(time.Minute)
 
 			require.ElementsMatch(t, all, w.q.marked(), "each once")
@@ -212,7 +212,7 @@ func TestChaos(t *testing.T) {
 			for range 6 {
 				w.q.add(-1, 1+r.Int64N(20*wire.BlockSize))
 			}
-			all := names(w.q.Pending()...)
+			all := names(w.q.pending()...)
 			w.fate = func(int, wire.Message) string {
 				switch r.IntN(60) {
 				case 0, 1:
@@ -327,7 +327,7 @@ func TestSilentCollector(t *testing.T) {
 		mute(nil)
 		time.Sleep(2 * time.Minute)
 		synctest.Wait()
-		require.Empty(t, w.q.Pending())
+		require.Empty(t, w.q.pending())
 		stop()
 	})
 }
@@ -361,7 +361,7 @@ func TestSlowLinkRecovers(t *testing.T) {
 		w.rate = 2_000_000
 		w.mu.Unlock()
 		start := time.Now()
-		for len(w.q.Pending()) > 0 {
+		for len(w.q.pending()) > 0 {
 			time.Sleep(100 * time.Millisecond)
 		}
 		require.Less(t, time.Since(start), 35*time.Second)

@@ -11,11 +11,12 @@ import (
 )
 
 // How long an object waits after it could not be uploaded; each further time
-// doubles it.
+// doubles it, up to lastDelay. Only one that went up in vain waits longer.
 const (
-	firstDelay  = 30 * time.Second
-	middleDelay = 10 * time.Minute
-	lastDelay   = time.Hour
+	firstDelay   = 30 * time.Second
+	middleDelay  = 10 * time.Minute
+	lastDelay    = time.Hour
+	longestDelay = 24 * time.Hour
 )
 
 // handle takes one message from the broker. Whatever is not an answer about an
@@ -36,7 +37,11 @@ func (s *session) handle(topic string, payload []byte) {
 	case wire.Receipt:
 		s.receipt(t, m)
 	case wire.Refused:
+		s.refusals++
 		s.putOff(t.entry, m.Reason.String(), delay(m.Reason))
+		if m.Reason == wire.ReasonHash || m.Reason == wire.ReasonHeader {
+			s.suspect(t.entry)
+		}
 	}
 }
 
@@ -59,7 +64,7 @@ func (s *session) receipt(t *transfer, r wire.Receipt) {
 		s.putOff(t.entry, "cannot note the receipt: "+err.Error(), firstDelay)
 		return
 	}
-	s.progress = true
+	s.progress, s.refusals = true, 0
 	s.report.delivered(t.entry.Name, r.Time)
 	s.releaseOne(t.entry.Name)
 	if s.o.Receipt != nil {
@@ -69,7 +74,11 @@ func (s *session) receipt(t *transfer, r wire.Receipt) {
 
 // putOff defers an object; the others go on.
 func (s *session) putOff(e spool.Entry, reason string, first time.Duration) {
-	s.report.putOff(e.Name, reason, first)
+	var spent *effort
+	if t := s.find(e.Name); t != nil {
+		spent = t.effort
+	}
+	s.report.putOff(e.Name, reason, first, spent)
 	s.log.warn("object put off", reason)
 	s.releaseOne(e.Name)
 }

@@ -27,6 +27,7 @@ func (s *session) sendOne() (sent bool, err error) {
 		data, err := t.read(s.o.Queue.Open, s.buf[:], first, n)
 		if err != nil {
 			s.putOff(t.entry, "cannot read the object: "+err.Error(), firstDelay)
+			s.suspect(t.entry)
 			return true, nil // the hand has changed: look again
 		}
 		return true, s.send(t, flight{first: first, blocks: n}, data)
@@ -80,7 +81,16 @@ func (s *session) have(t *transfer, h wire.Have) {
 	first := t.known == nil
 	confirmed, lost, news := t.have(h.Blocks)
 	s.flying -= confirmed + lost
-	s.progress = s.progress || confirmed > 0
+	// What arrived just before the last link was lost shows only now.
+	there := h.Blocks.Count()
+	if confirmed > 0 || first && there > t.most {
+		s.progress, s.refusals = true, 0
+	}
+	t.most = max(t.most, there)
+	t.effort.flights += confirmed + lost
+	if s.vain(t) {
+		return
+	}
 	if news {
 		if !first && t.strikes == 0 {
 			s.limit = min(2*s.limit, wire.Window)
@@ -95,4 +105,20 @@ func (s *session) have(t *transfer, h wire.Have) {
 		t.due = time.Now().Add(t.patience)
 		t.full = false
 	}
+}
+
+// vain puts off an object that goes up again and again without a receipt: a
+// HAVE costs a liar nothing and must not cost the vehicle its data volume. An
+// honest collector takes a message once, and once more after it has lost what
+// was not yet stored. One that has all of it may still send the receipt.
+func (s *session) vain(t *transfer) bool {
+	whole := (t.blocks + s.o.BlocksPerMessage - 1) / s.o.BlocksPerMessage
+	if t.known.Full(t.entry.Size) || t.effort.flights <= 3*whole+4*wire.Window {
+		return false
+	}
+	t.effort.flights = 2*whole + 3*wire.Window // the next try may bring all of it once
+	wait := min(middleDelay<<min(t.effort.vain, 10), longestDelay)
+	t.effort.vain++
+	s.putOff(t.entry, "it goes up again and again and no receipt comes", wait)
+	return true
 }

@@ -7,8 +7,10 @@ import (
 	"crypto/sha256"
 	"errors"
 	"io"
+	"iter"
 	"log/slog"
 	"math/rand/v2"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"testing"
@@ -45,8 +47,11 @@ type queue struct {
 	changed chan struct{}
 	broken  map[envelope.Name]error // of reading
 	mark    error                   // of MarkStored
-	open    int                     // files
-	forgot  int                     // calls of Forget
+	marking func(envelope.Name)     // before an object is marked
+	verify  func(context.Context, spool.Entry) (bool, error)
+	checks  []envelope.Name // calls of Verify
+	open    int             // files
+	forgot  int             // calls of Forget
 }
 
 func newQueue() *queue {
@@ -83,7 +88,9 @@ func (q *queue) remove(name envelope.Name) {
 	q.touch()
 }
 
-func (q *queue) Pending() []spool.Entry {
+func (q *queue) Pending() iter.Seq[spool.Entry] { return slices.Values(q.pending()) }
+
+func (q *queue) pending() []spool.Entry {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.order
@@ -107,9 +114,29 @@ func (q *queue) MarkStored(name envelope.Name) error {
 	if q.mark != nil {
 		return q.mark
 	}
+	if q.marking != nil {
+		q.marking(name)
+	}
 	q.stored = append(q.stored, name)
 	q.remove(name)
 	return nil
+}
+
+// Verify compares the bytes with the name, as the spool does, or asks the hook.
+func (q *queue) Verify(ctx context.Context, e spool.Entry) (bool, error) {
+	q.mu.Lock()
+	q.checks = append(q.checks, e.Name)
+	verify, intact := q.verify, sha256.Sum256(q.bytes[e.Name]) == e.Name
+	q.mu.Unlock()
+	if verify != nil {
+		return verify(ctx, e)
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if !intact {
+		q.remove(e.Name)
+	}
+	return intact, nil
 }
 
 func (q *queue) marked() []envelope.Name {
@@ -140,6 +167,8 @@ type collector struct {
 	forge  func(*wire.Receipt) // before signing; may replace the key id
 	after  func(*wire.Receipt) // after signing
 	mute   func(wire.Message) bool
+	evil   func(wire.Message) []wire.Message // answers instead of the collector
+	honest map[envelope.Name]bool            // a genuine receipt went out
 }
 
 type part struct {
@@ -150,10 +179,13 @@ type part struct {
 }
 
 func newCollector() *collector {
-	return &collector{key: signer, parts: map[envelope.Name]*part{}, stored: map[envelope.Name]int{}}
+	return &collector{key: signer, parts: map[envelope.Name]*part{}, stored: map[envelope.Name]int{}, honest: map[envelope.Name]bool{}}
 }
 
 func (c *collector) handle(m wire.Message) (out []wire.Message) {
+	if c.evil != nil {
+		return c.evil(m)
+	}
 	switch m := m.(type) {
 	case wire.Offer:
 		if c.refuse != nil {
@@ -162,7 +194,8 @@ func (c *collector) handle(m wire.Message) (out []wire.Message) {
 			}
 		}
 		if c.stored[m.Object] > 0 {
-			return []wire.Message{c.receipt(m)}
+			out = []wire.Message{c.receipt(m)}
+			break
 		}
 		if c.parts[m.Object] == nil {
 			c.parts[m.Object] = &part{offer: m, bytes: make([]byte, m.Size), have: wire.NewBitmap(m.Size)}
@@ -215,6 +248,9 @@ func (c *collector) receipt(o wire.Offer) wire.Receipt {
 	if c.after != nil {
 		c.after(&r)
 	}
+	if c.key.Equal(signer) && c.forge == nil && c.after == nil {
+		c.honest[o.Object] = true
+	}
 	return r
 }
 
@@ -239,7 +275,9 @@ type world struct {
 	under   map[envelope.Name]map[uint32]int
 	most    int // DATA messages under way at a time
 	got     []wire.Receipt
-	noise   []wire.Message // comes down with every message, and bytes that are none
+	noise   []wire.Message                  // comes down with every message, and bytes that are none
+	alter   func(wire.Message) wire.Message // what the broker makes of a message on its way up
+	garble  func([]byte) []byte             // … and of the bytes of one on its way down
 }
 
 func newWorld(t *testing.T) *world {
@@ -271,13 +309,13 @@ func (w *world) run() (stop func()) {
 func (w *world) finish(limit time.Duration) time.Duration {
 	start := time.Now()
 	stop := w.run()
-	for len(w.q.Pending()) > 0 && time.Since(start) < limit {
+	for len(w.q.pending()) > 0 && time.Since(start) < limit {
 		time.Sleep(100 * time.Millisecond)
 	}
 	synctest.Wait()
 	took := time.Since(start)
 	stop()
-	require.Empty(w.t, w.q.Pending(), "not delivered in %v, last error: %s", limit, w.u.Status().LastError)
+	require.Empty(w.t, w.q.pending(), "not delivered in %v, last error: %s", limit, w.u.Status().LastError)
 	return took
 }
 
@@ -298,6 +336,7 @@ type link struct {
 	once     sync.Once
 	err      error
 	wg       sync.WaitGroup
+	unwatch  func() bool
 	busy     time.Time // until when the upward line is taken
 }
 
@@ -322,7 +361,7 @@ func (w *world) connect(ctx context.Context) (uplink.Link, error) {
 	l := &link{w: w, up: make(chan timed, 1000), down: make(chan timed, 1000), messages: make(chan mqttlink.Message, 64), done: make(chan struct{})}
 	l.wg.Go(l.carryUp)
 	l.wg.Go(l.carryDown)
-	context.AfterFunc(ctx, func() { l.end(ctx.Err()) })
+	l.unwatch = context.AfterFunc(ctx, func() { l.end(ctx.Err()) })
 	return l, nil
 }
 
@@ -352,11 +391,14 @@ func (l *link) Publish(topic string, payload []byte) error {
 func (l *link) Messages() <-chan mqttlink.Message { return l.messages }
 func (l *link) Done() <-chan struct{}             { return l.done }
 func (l *link) Err() error                        { return l.err }
-func (l *link) Close() error                      { l.end(io.EOF); l.wg.Wait(); return nil }
+func (l *link) Close() error                      { l.unwatch(); l.end(io.EOF); l.wg.Wait(); return nil }
 
 func (l *link) carryUp() {
 	l.carry(l.up, func(m wire.Message) {
 		l.w.mu.Lock()
+		if l.w.alter != nil {
+			m = l.w.alter(m)
+		}
 		answer := l.w.c.handle(m)
 		l.w.mu.Unlock()
 		for _, out := range answer {
@@ -383,6 +425,9 @@ func (l *link) carryDown() {
 func (l *link) push(topic string, m wire.Message) {
 	b, err := m.MarshalBinary()
 	require.NoError(l.w.t, err)
+	if l.w.garble != nil {
+		b = l.w.garble(b)
+	}
 	select {
 	case l.messages <- mqttlink.Message{Topic: topic, Payload: b}:
 	case <-l.done:
@@ -474,4 +519,14 @@ func names(es ...spool.Entry) (n []envelope.Name) {
 		n = append(n, e.Name)
 	}
 	return n
+}
+
+// some is a number for an ordinary run, or for a short one; under the race
+// detector, which is twenty times slower, every run is short.
+func some(all, few int) int {
+	info, _ := debug.ReadBuildInfo()
+	if testing.Short() || info != nil && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
+		return few
+	}
+	return all
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -33,7 +34,7 @@ Exit status 0 if the agent runs, 3 if it does not or hangs.`,
 				}
 				dir = conf.Device.Run
 			}
-			s, err := health.Read(dir)
+			s, err := fresh(cmd.Context(), dir)
 			if err != nil {
 				return cli.WithCode(cli.Found, err)
 			}
@@ -48,8 +49,8 @@ Exit status 0 if the agent runs, 3 if it does not or hangs.`,
 			if s.Stopped {
 				return cli.WithCode(cli.Found, errors.New("the agent does not run: it was stopped"))
 			}
-			if age := time.Since(s.Updated); age > health.Stale {
-				return cli.WithCode(cli.Found, fmt.Errorf("the agent does not run or hangs: its status is %s old", age.Round(time.Second)))
+			if stale(s) {
+				return cli.WithCode(cli.Found, fmt.Errorf("the agent does not run or hangs: by this unit's clock its status is %s old", time.Since(s.Updated).Round(time.Second)))
 			}
 			return nil
 		},
@@ -57,4 +58,36 @@ Exit status 0 if the agent runs, 3 if it does not or hangs.`,
 	c.Flags().BoolVar(&asJSON, "json", false, "print the status file as it is")
 	c.Flags().StringVar(&dir, "run", "", "the agent's run directory `DIR` (default: [device] run of the configuration)")
 	return c
+}
+
+// stale reports whether a status is not that of a running agent, by the wall
+// clock, which is all that two processes share.
+func stale(s *health.Status) bool {
+	age := time.Since(s.Updated)
+	return !s.Stopped && (age > health.Stale || age < -health.Stale)
+}
+
+// A running agent writes its status more often than patience.
+const (
+	patience  = 5 * time.Second
+	lookEvery = 200 * time.Millisecond
+)
+
+// fresh reads the status. One that looks old, or of the future, may be so
+// because the wall clock has just been set: the next one tells.
+func fresh(ctx context.Context, dir string) (*health.Status, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	for {
+		s, err := health.Read(dir)
+		if err != nil || !stale(s) || ctx.Err() != nil {
+			return s, err
+		}
+		select {
+		case <-ctx.Done():
+		case <-tick.C:
+		}
+	}
 }

@@ -87,10 +87,12 @@ clips are those of demo.
 
 With --kill, processes are killed with SIGKILL while blocks are on their way and
 started again, so many times each; --rate and --loop make the upload last long
-enough.`,
+enough. With --cut-every, the link between vehicle and broker is reset at that
+interval; what a cut costs is checked.`,
 		Example: `  roadseal-bench drive --nmea drive.nmea --camera clips/ --out out/drive --speed 10
   roadseal-bench drive --nmea drive.nmea --camera clips/ --out out/kill --speed 20 \
-      --loop 12 --rate 3000000 --kill agent=20,collector=20,broker=20`,
+      --loop 12 --rate 3000000 --kill agent=20,collector=20,broker=20
+  roadseal-bench drive --camera clips/ --out out/cut --speed 20 --rate 4000000 --cut-every 1500ms`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			if r.o.Kill, err = bench.ParseKills(kill); err != nil {
@@ -109,6 +111,7 @@ enough.`,
 	f.Float64Var(&r.o.Speed, "speed", 1, "how much faster than it was the drive is played")
 	f.IntVar(&r.o.Loops, "loop", 1, "how often the set is played")
 	f.Int64Var(&r.o.Rate, "rate", 0, "bytes a second upwards, 0 = no limit")
+	f.DurationVar(&r.o.CutEvery, "cut-every", 0, "reset the link at this interval, 0 = never")
 	f.StringVar(&kill, "kill", "", "kill processes in mid-upload: agent=N,collector=N,broker=N")
 	r.add(f, "")
 	// The flag exists: it was defined above.

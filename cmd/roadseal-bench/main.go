@@ -27,6 +27,6 @@ Exit status: 0 all checks hold, 1 one does not or the run could not be made,
 		Example: `  roadseal-bench demo
   roadseal-bench drive --nmea drive.nmea --camera clips/ --out out/drive --speed 10`,
 	}
-	c.AddCommand(demoCommand(), driveCommand(), brokerCommand(), cli.VersionCommand())
+	c.AddCommand(demoCommand(), driveCommand(), crashCommand(), soakCommand(), brokerCommand(), wallclockCommand(), cli.VersionCommand())
 	return c
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"roadseal/cmd/internal/bench/report"
+	"roadseal/cmd/internal/bench/soak"
 	"roadseal/cmd/internal/cli"
 )
 
@@ -139,6 +140,28 @@ func TestKills(t *testing.T) {
 	require.DirExists(t, filepath.Join(out, "work", "logs"))
 }
 
+// TestSoak lets three vehicles go through everything for some seconds; the dead
+// links, which root can make, are not left out by root.
+func TestSoak(t *testing.T) {
+	t.Parallel()
+	netns := "auto"
+	if os.Geteuid() == 0 {
+		netns = "on"
+	}
+	out := filepath.Join(t.TempDir(), "soak")
+	status, stdout, stderr := runBench(t, "soak", "--for", "12s", "--vehicles", "3", "--netns", netns, "--out", out, "--json")
+	require.Equal(t, cli.Done, status, stderr)
+	require.Contains(t, stderr, "soak: PASSED")
+	var r soak.Report
+	require.NoError(t, json.Unmarshal([]byte(stdout), &r))
+	require.True(t, r.Passed)
+	require.Equal(t, 18, r.Counts.Clips)
+	require.Positive(t, r.Faults.Cuts)
+	require.Equal(t, r.Counts.Receipts, r.Counts.Objects)
+	require.NoDirExists(t, filepath.Join(out, "work"))
+	require.FileExists(t, filepath.Join(out, "key.txt"))
+}
+
 // nmea writes a short recording: two fixes a second over a minute.
 func nmea(t *testing.T) string {
 	t.Helper()
@@ -197,8 +220,10 @@ func TestWrongCommandLine(t *testing.T) {
 		"no RMC sentence of status A":            {"drive", "--nmea", filepath.Join(full, "thesis"), "--camera", full, "--out", "x"},
 		"required flag":                          {"drive", "--nmea", "x"},
 		"cannot read \"agent\" of --kill":        append(good, "--kill", "agent"),
+		"expected --cut-every":                   append(good, "--cut-every", "1ms"),
 		"expected --speed":                       append(good, "--speed", "0"),
 		"cannot find roadseal-agent":             append(good, "--agent", "/gone"),
+		"expected --vehicles":                    {"soak", "--vehicles", "0"},
 		"unknown command":                        {"dance"},
 		"--camera /gone: cannot read the folder": {"drive", "--nmea", nmea(t), "--camera", "/gone", "--out", "x"},
 	} {

@@ -42,7 +42,8 @@ type file struct {
 		Status     string   `toml:"status"`
 	} `toml:"collector"`
 	Store struct {
-		Path string `toml:"path"`
+		Path     string       `toml:"path"`
+		KeepFree strict.Bytes `toml:"keep_free"`
 	} `toml:"store"`
 	Quota struct {
 		Objects      int             `toml:"objects"`
@@ -95,6 +96,8 @@ func load(path string) (*settings, error) {
 	c.collector(s, &f)
 	c.quota(s, &f)
 	s.store = c.path(f.Store.Path, true, "store", "path")
+	s.limits.Free = 1 << 30
+	c.bytes("store", "keep_free", f.Store.KeepFree, &s.limits.Free)
 	return s, errors.Join(c.faults...)
 }
 
@@ -229,8 +232,8 @@ func (c *checker) quota(s *settings, f *file) {
 	total := int64(64 << 30)
 	c.count("objects", in.Objects, &q.Objects)
 	c.count("total_objects", in.TotalObjects, &q.Total)
-	c.bytes("bytes", in.Bytes, &q.Bytes)
-	c.bytes("total_bytes", in.TotalBytes, &total)
+	c.bytes("quota", "bytes", in.Bytes, &q.Bytes)
+	c.bytes("quota", "total_bytes", in.TotalBytes, &total)
 	q.Idle = cmp.Or(in.Idle.Duration, q.Idle)
 	q.Age = cmp.Or(in.Age.Duration, q.Age)
 	if n := len(in.Largest); n != 0 && n != wire.MaxClass {
@@ -259,9 +262,9 @@ func (c *checker) count(key string, value int, to *int) {
 	*to = cmp.Or(value, *to)
 }
 
-func (c *checker) bytes(key string, value strict.Bytes, to *int64) {
+func (c *checker) bytes(table, key string, value strict.Bytes, to *int64) {
 	if value != 0 && value < 1<<20 {
-		c.fault("quota", key, "expected at least 1MiB")
+		c.fault(table, key, "expected at least 1MiB")
 	}
 	*to = cmp.Or(int64(value), *to)
 }

@@ -126,7 +126,7 @@ func TestExampleNamesEveryKey(t *testing.T) {
 	require.ErrorContains(t, err, "cannot read the certificate")
 	require.ErrorContains(t, err, "receipt.key: there is no such file")
 	for _, key := range []string{"address", "server_name", "ca", "certificate", "key", "shards", "receipt_key", "store_id", "stanzas", "status",
-		"path", "objects", "bytes", "total_objects", "total_bytes", "idle", "age", "largest"} {
+		"path", "keep_free", "objects", "bytes", "total_objects", "total_bytes", "idle", "age", "largest"} {
 		require.Regexp(t, `(?m)^`+key+` = `, example)
 	}
 }

@@ -33,7 +33,12 @@ arriving goes on at the next start.
 
 The log goes to stderr and never holds a device together with an object. A line
 with ALARM says that the store holds other bytes under a name than were stored;
-nothing is overwritten. After a run with an alarm the exit status is 3.`,
+nothing is overwritten. After a run with an alarm the exit status is 3.
+
+[quota] bounds what vehicles can make it keep of objects that are arriving, each
+by itself and all together, and [store] keep_free what they leave of the disk.
+When it is short of space it says so once, refuses new objects for a while, and
+goes on giving receipts for those that it has.`,
 		Example: `  roadseal-collector serve --check -c /etc/roadseal/collector.toml
   roadseal-collector serve -c /etc/roadseal/collector.toml`,
 		Args: cobra.NoArgs,

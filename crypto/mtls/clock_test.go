@@ -1,6 +1,7 @@
 package mtls_test
 
 import (
+	"math/rand/v2"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -144,6 +145,41 @@ func TestPlausible(t *testing.T) {
 				require.Equal(t, tt.ahead, c.Now().Sub(built.Add(time.Since(start))))
 				require.Equal(t, built, c.Floor(), "GNSS time is never durable")
 			})
+		})
+	}
+}
+
+// TestJumpsOfGNSSTime: whatever a receiver says, 1,000 times with a pause of any
+// length between, trusted time stays between signed time moved on and 90 days
+// ahead of it, and nothing of it is durable. Not even a run that agrees, as of a
+// spoofer, makes a certificate expire that ends later.
+func TestJumpsOfGNSSTime(t *testing.T) {
+	for seed := range uint64(3) {
+		synctest.Test(t, func(t *testing.T) {
+			rng := rand.New(rand.NewPCG(seed, 0))
+			c, start := mtls.NewClock(built), time.Now()
+			believed := 0
+			for range 1000 {
+				jump := time.Duration(rng.Int64N(int64(20*year))) - 10*year
+				switch rng.IntN(4) {
+				case 0:
+					jump = -1024 * 7 * day
+				case 1:
+					jump = time.Duration(rng.Int64N(int64(100 * day)))
+				}
+				drive(c, start, 1+rng.IntN(100), jump)
+				if rng.IntN(10) == 0 {
+					time.Sleep(time.Duration(rng.Int64N(int64(day))))
+				}
+				ahead := c.Now().Sub(built.Add(time.Since(start)))
+				require.GreaterOrEqual(t, ahead, time.Duration(0))
+				require.LessOrEqual(t, ahead, 90*day)
+				require.Equal(t, built, c.Floor())
+				if ahead > 0 {
+					believed++
+				}
+			}
+			require.Positive(t, believed, "some runs were long enough")
 		})
 	}
 }

@@ -126,7 +126,7 @@ const listBatch = 1024
 
 // List implements FS.
 func (d *Disk) List(dir string, f func(fs.DirEntry) error) error {
-	h, err := d.root.Open(dir)
+	h, err := d.openDir(dir)
 	if err != nil {
 		return err
 	}
@@ -143,6 +143,20 @@ func (d *Disk) List(dir string, f func(fs.DirEntry) error) error {
 		err = nil
 	}
 	return errors.Join(err, h.Close())
+}
+
+// openDir opens a directory for listing. A file of an os.Root asks the system
+// about each name by itself, which the directory has said already.
+func (d *Disk) openDir(dir string) (*os.File, error) {
+	h, err := d.root.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	fd, err := unix.FcntlInt(h.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	if err = errors.Join(err, h.Close()); err != nil {
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), filepath.Join(d.path, dir)), nil
 }
 
 // Free implements FS with the blocks that an ordinary user may take.

@@ -27,7 +27,7 @@
 //	     17 VDOP  18 system
 //	VTG  1 course true, 2 T  3 course magnetic, 4 M  5 speed, knots, 6 N
 //	     7 speed, km/h, 8 K  9 mode
-//	ZDA  1 time  2 day  3 month  4 year, four digits  5-6 local zone
+//	ZDA  1 time  2 day  3 month  4 year, 1980 to 2079  5-6 local zone
 //
 // A position is ddmm.mmmm, N|S, dddmm.mmmm, E|W: degrees, then minutes with up
 // to eight decimals. RMC of NMEA 2.2 and older ends at field 11; some receivers

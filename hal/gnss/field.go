@@ -178,14 +178,19 @@ func clockTime(b []byte) timeOfDay {
 	return t
 }
 
-// shortDate reads ddmmyy; years 80 to 99 are of the century that GPS began in.
+// GPS began in 1980, and a year of two digits covers a century. Outside it a
+// date of four digits means nothing either; at the year 9999 it could not be
+// moved on.
+const firstYear, lastYear = 1980, 2079
+
+// shortDate reads ddmmyy.
 func shortDate(b []byte) (time.Time, bool) {
 	v, ok := digits(b)
 	if !ok || len(b) != 6 {
 		return time.Time{}, false
 	}
 	year := 2000 + v%100
-	if year >= 2080 {
+	if year > lastYear {
 		year -= 100
 	}
 	return date(year, v/100%100, v/10000)

@@ -8,6 +8,10 @@ import (
 const (
 	// rollover is the span of the ten-bit GPS week number.
 	rollover = 1024 * 7 * 24 * time.Hour
+	// floorSlack is how far a true time may lie before the trusted floor: the
+	// floor rises with a receipt while a fix that was said before is still in
+	// hand, and the clock of the collector that signed it may be fast.
+	floorSlack = 24 * time.Hour
 	// timeSlack is how far the receiver's time and the monotonic clock may
 	// part between two fixes: late reading of a full buffer. To it come
 	// 1/1000 of the span, twice what the kernel may slew the clock by.
@@ -157,9 +161,9 @@ func (d *Decoder) judge(e *epoch, f *Fix) {
 	f.Marks |= d.places.judge(o)
 }
 
-// bound compares the time with the trusted floor. True times lie within 1,024
-// weeks of it: what lies before can be a rollover too few, what lies after one
-// too many.
+// bound compares the time with the trusted floor. True times lie within the
+// 1,024 weeks that begin a day before it: what lies before can be a rollover too
+// few, what lies after one too many.
 func (d *Decoder) bound(f *Fix) {
 	if d.o.Floor == nil {
 		return
@@ -168,6 +172,7 @@ func (d *Decoder) bound(f *Fix) {
 	if floor.IsZero() {
 		return
 	}
+	floor = floor.Add(-floorSlack)
 	switch later := f.UTC.Add(rollover); {
 	case f.UTC.Before(floor) && later.Before(floor):
 		f.Marks |= MarkBeforeFloor

@@ -22,14 +22,14 @@ const (
 	// MarkTimeRepeat: the same talker said the time of the epoch before
 	// again.
 	MarkTimeRepeat
-	// MarkBeforeFloor: earlier than the trusted floor, and no week rollover
-	// explains it.
+	// MarkBeforeFloor: more than a day earlier than the trusted floor, and no
+	// week rollover explains it.
 	MarkBeforeFloor
-	// MarkRollover: was earlier than the trusted floor; UTC is 1,024 weeks
-	// later than said.
+	// MarkRollover: was more than a day earlier than the trusted floor; UTC is
+	// 1,024 weeks later than said.
 	MarkRollover
-	// MarkFuture: 1,024 weeks or more after the trusted floor, as of a
-	// receiver that adds a week rollover too many.
+	// MarkFuture: 1,024 weeks less a day, or more, after the trusted floor, as
+	// of a receiver that adds a week rollover too many.
 	MarkFuture
 	// MarkNoDate: the time is unknown, as no valid time of day was said or
 	// no date for it; UTC is zero.

@@ -180,7 +180,7 @@ func (d *Decoder) zda(f *fields) {
 	day, ok1 := digits(f.f[2])
 	month, ok2 := digits(f.f[3])
 	year, ok3 := digits(f.f[4])
-	if !ok1 || !ok2 || !ok3 || len(f.f[4]) != 4 {
+	if !ok1 || !ok2 || !ok3 || year < firstYear || year > lastYear {
 		return
 	}
 	if midnight, ok := date(year, month, day); ok {

@@ -108,10 +108,11 @@ func TestDateCarried(t *testing.T) {
 	}
 }
 
-// TestFloor: times outside the 1,024 weeks from the trusted floor are a week
-// rollover too few, too many, or nonsense.
+// TestFloor: times outside the 1,024 weeks from a day before the trusted floor
+// are a week rollover too few, too many, or nonsense.
 func TestFloor(t *testing.T) {
-	floor := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
+	trusted := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
+	floor := trusted.Add(-24 * time.Hour)
 	tests := []struct {
 		name  string
 		said  time.Time
@@ -131,7 +132,7 @@ func TestFloor(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			b := newBench()
-			b.floor = floor
+			b.floor = trusted
 			f := b.fix(t, rmcAt(tt.said.Format("150405"), tt.said.Format("020106")))
 			require.Equal(t, tt.want, f.UTC)
 			require.Equal(t, tt.clock, f.Clock)
@@ -141,7 +142,7 @@ func TestFloor(t *testing.T) {
 
 	// A date that is marked is no measure for the next.
 	b := newBench()
-	b.floor = floor
+	b.floor = trusted
 	for _, year := range []int{1990, 2026, 2050, 2026} {
 		f := b.fix(t, rmcAt("120000", fmt.Sprintf("0104%02d", year%100)))
 		require.Equal(t, year == 2026, f.Marks == 0, "%d: %v", year, f.Marks)
@@ -155,6 +156,20 @@ func TestFloor(t *testing.T) {
 	_, _ = d.Write([]byte(sentence(rmcAt("120000", "060180"))))
 	d.Reset()
 	require.Equal(t, int64(1), d.Stats().Fixes)
+}
+
+// TestFloorOvertakesAFix: a receipt raises the floor while the fix of a second
+// before is in hand, or comes from a collector whose clock is fast.
+func TestFloorOvertakesAFix(t *testing.T) {
+	for _, fast := range []time.Duration{0, time.Second, time.Hour} {
+		b := newBench()
+		b.say(rmcAt(said.Format("150405.000"), said.Format("020106")))
+		b.floor = said.Add(time.Second + fast)
+		b.Reset()
+		require.Len(t, b.fixes, 1)
+		require.Equal(t, said, b.fixes[0].UTC)
+		require.Zero(t, b.fixes[0].Marks, b.fixes[0].Marks)
+	}
 }
 
 // TestTimeSteps plays series of fixes, each written as seconds of the monotonic

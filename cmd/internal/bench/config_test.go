@@ -47,14 +47,3 @@ func fakeCollector(t *testing.T) string {
 	require.NoError(t, os.WriteFile(path, []byte("#!/bin/sh\necho "+publicKey+"\n"), 0o700))
 	return path
 }
-
-func TestReceiptKeyComesFromTheCollector(t *testing.T) {
-	key := filepath.Join(t.TempDir(), "receipt.key")
-	line, err := makeReceiptKey(fakeCollector(t), key)
-	require.NoError(t, err)
-	require.Equal(t, publicKey, line)
-	broken := filepath.Join(t.TempDir(), "collector")
-	require.NoError(t, os.WriteFile(broken, []byte("#!/bin/sh\necho no room >&2; exit 1\n"), 0o700))
-	_, err = makeReceiptKey(broken, key)
-	require.EqualError(t, err, "cannot make the collector's receipt key: exit status 1: no room")
-}

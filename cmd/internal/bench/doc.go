@@ -6,6 +6,7 @@
 // certificates, process runs the programs, shaper is the radio link, capture
 // what the broker saw, judge holds the checks, canary the search for secrets,
 // report what is left for machines and people. This package puts them together.
+// crash and soak are runs of their own; wallclock gives them false clocks.
 //
 // Side: red.
 package bench

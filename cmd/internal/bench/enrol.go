@@ -1,11 +1,8 @@
 package bench
 
 import (
-	"bytes"
-	"fmt"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"strings"
 
 	"roadseal/cmd/internal/bench/pki"
@@ -39,7 +36,7 @@ func enrol(o Options, f folder) (e enrolment, err error) {
 		return e, err
 	}
 	e.reader = reader
-	if e.receiptKey, err = makeReceiptKey(o.Programs.Collector, f.receiptKey()); err != nil {
+	if e.receiptKey, err = pki.ReceiptKey(o.Programs.Collector, f.receiptKey()); err != nil {
 		return e, err
 	}
 	rng := rand.New(rand.NewPCG(o.Seed, 2))
@@ -56,16 +53,4 @@ func draw(rng *rand.Rand, n int) string {
 		b.WriteByte(letters[rng.IntN(len(letters))])
 	}
 	return b.String()
-}
-
-// makeReceiptKey lets the collector make its key and returns the public line.
-func makeReceiptKey(collector, path string) (string, error) {
-	var stderr bytes.Buffer
-	cmd := exec.Command(collector, "keygen", path)
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		return "", fmt.Errorf("cannot make the collector's receipt key: %w: %s", err, strings.TrimSpace(stderr.String()))
-	}
-	return strings.TrimSpace(string(out)), nil
 }

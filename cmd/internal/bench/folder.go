@@ -35,33 +35,45 @@ const marker = ".roadseal-bench"
 
 const markerText = "roadseal-bench made this folder and empties it when it runs again.\n"
 
-// prepare makes the folder of a run. One that is there already must be empty,
-// or of an earlier run; then it is emptied.
+// prepare makes the folder of a run with all its parts.
 func prepare(dir string) (folder, error) {
-	dir, err := filepath.Abs(dir)
+	dir, err := Clear(dir)
 	if err != nil {
 		return "", err
 	}
 	f := folder(dir)
+	for _, sub := range []string{f.store(), f.opened(), f.work(), f.pki(), f.recorder(), f.state(), f.run(), f.logs(), f.capture()} {
+		if err := os.MkdirAll(sub, 0o700); err != nil {
+			return "", fmt.Errorf("cannot make the output folder: %w", err)
+		}
+	}
+	return f, nil
+}
+
+// Clear makes the output folder of a run and returns its absolute path. One that
+// is there already must be empty, or of an earlier run; then it is emptied.
+func Clear(dir string) (string, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return "", err
+	}
 	old, err := os.ReadDir(dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 	case err != nil:
 		return "", fmt.Errorf("cannot use the output folder: %w", err)
 	case len(old) > 0:
-		if _, err := os.Stat(f.path(marker)); err != nil {
+		if _, err := os.Stat(filepath.Join(dir, marker)); err != nil {
 			return "", fmt.Errorf("%s is not empty and was not made by roadseal-bench; name an empty or a new folder with --out", dir)
 		}
 	}
 	for _, e := range old {
-		if err := os.RemoveAll(f.path(e.Name())); err != nil {
+		if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
 			return "", fmt.Errorf("cannot empty the output folder: %w", err)
 		}
 	}
-	for _, sub := range []string{dir, f.store(), f.opened(), f.work(), f.pki(), f.recorder(), f.state(), f.run(), f.logs(), f.capture()} {
-		if err := os.MkdirAll(sub, 0o700); err != nil {
-			return "", fmt.Errorf("cannot make the output folder: %w", err)
-		}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", fmt.Errorf("cannot make the output folder: %w", err)
 	}
-	return f, os.WriteFile(f.path(marker), []byte(markerText), 0o644)
+	return dir, os.WriteFile(filepath.Join(dir, marker), []byte(markerText), 0o644)
 }

@@ -30,7 +30,10 @@ type Options struct {
 	MaxAge time.Duration // of a fix in the agent's memory
 	Seed   uint64        // of all that is left to chance but keys
 	Kill   Kills
-	Keep   bool // keep the working files, also if all holds
+	// CutEvery is the time from one cut of the link to the next while the
+	// upload lasts; 0 = it is never cut.
+	CutEvery time.Duration
+	Keep     bool // keep the working files, also if all holds
 
 	Programs Programs
 	Tell     Teller
@@ -76,6 +79,9 @@ const (
 	brokerName    = "broker"
 )
 
+// linkName stands for the link in the list of what was killed.
+const linkName = "link"
+
 // Kills say how often each process is killed in mid-upload.
 type Kills map[string]int
 
@@ -106,6 +112,9 @@ func (k Kills) total() (n int) {
 	return n
 }
 
+// minCutEvery leaves time for a handshake and a message.
+const minCutEvery = 100 * time.Millisecond
+
 func (o Options) check() error {
 	switch {
 	case !(o.Speed > 0 && o.Speed <= 1000):
@@ -116,6 +125,8 @@ func (o Options) check() error {
 		return errors.New("expected --rate of 0 (no limit) or more bytes a second")
 	case o.MaxAge < time.Second || o.MaxAge > time.Hour:
 		return errors.New("expected --max-age between 1s and 1h")
+	case o.CutEvery != 0 && o.CutEvery < minCutEvery:
+		return fmt.Errorf("expected --cut-every of at least %s: no session could begin", minCutEvery)
 	}
 	return nil
 }

@@ -25,10 +25,11 @@ func TestOptionsAreChecked(t *testing.T) {
 	good := Options{Speed: 1, Loops: 1, MaxAge: 5 * time.Second}
 	require.NoError(t, good.check())
 	for flag, spoil := range map[string]func(*Options){
-		"--speed":   func(o *Options) { o.Speed = 0 },
-		"--loop":    func(o *Options) { o.Loops = 0 },
-		"--rate":    func(o *Options) { o.Rate = -1 },
-		"--max-age": func(o *Options) { o.MaxAge = time.Millisecond },
+		"--speed":     func(o *Options) { o.Speed = 0 },
+		"--loop":      func(o *Options) { o.Loops = 0 },
+		"--rate":      func(o *Options) { o.Rate = -1 },
+		"--max-age":   func(o *Options) { o.MaxAge = time.Millisecond },
+		"--cut-every": func(o *Options) { o.CutEvery = time.Millisecond },
 	} {
 		o := good
 		spoil(&o)

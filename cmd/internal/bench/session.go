@@ -9,10 +9,12 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"roadseal/agent/health"
 	"roadseal/cmd/internal/bench/capture"
 	"roadseal/cmd/internal/bench/judge"
 	"roadseal/cmd/internal/bench/player"
 	"roadseal/cmd/internal/bench/report"
+	"roadseal/cmd/internal/bench/shaper"
 	"roadseal/cmd/internal/cli"
 )
 
@@ -33,11 +35,14 @@ type session struct {
 	lastFix   time.Time     // when the receiver had said all; zero before
 	fixesDone chan time.Time
 	clipsDone chan []player.Clip
+	cuts      int           // of the link
+	cutDue    time.Time     // of the next
 	began     bool          // the first receipt was told of
 	moved     time.Time     // when the count below changed
 	mark      int           // of all that moves
 	gaveUp    string        // why the run did not wait any longer; "" if all arrived
 	stopped   time.Duration // what the agent took to end
+	resent    int64         // bytes, by the word of the agent since its last start
 	stopFault error         // what was wrong with the end of a process
 }
 
@@ -116,6 +121,9 @@ func (s *session) stop() error {
 	s.o.Tell.Step("The vehicle is switched off.")
 	took, err := s.rig.stop(agentName)
 	s.stopped = took
+	if last, fault := health.Read(s.f.run()); fault == nil {
+		s.resent = last.Uplink.Resent
+	}
 	for _, name := range []string{collectorName, brokerName} {
 		_, e := s.rig.stop(name)
 		err = errors.Join(err, e)
@@ -160,6 +168,9 @@ func (s *session) watch(ctx context.Context, clock player.Clock) error {
 		if err := errors.Join(s.drain(), s.rig.alive()); err != nil {
 			return err
 		}
+		if err := s.cut(); err != nil {
+			return err
+		}
 		looks := n%lookEvery == 0
 		if name := s.chaos.victim(s.ledger, looks && s.mayKillAgent()); name != "" {
 			if err := s.strike(ctx, name); err != nil {
@@ -173,6 +184,23 @@ func (s *session) watch(ctx context.Context, clock player.Clock) error {
 			return err
 		}
 	}
+}
+
+// cut cuts the link if it is time, and enters that after everything that passed
+// before. A cut that meets no connection is none.
+func (s *session) cut() error {
+	now := time.Now()
+	if s.o.CutEvery == 0 || now.Before(s.cutDue) {
+		return nil
+	}
+	s.cutDue = now.Add(s.o.CutEvery)
+	if s.rig.link.Cut(shaper.Reset) == 0 {
+		return nil
+	}
+	s.cuts++
+	err := s.drain()
+	s.ledger.Kill(linkName)
+	return err
 }
 
 // mayKillAgent is true once no fix is in the agent's memory only: before that,
@@ -223,7 +251,10 @@ func (s *session) tellProgress(clock player.Clock) {
 	arrived := float64(len(s.holder.Segments)) / float64(len(s.plan))
 	text := fmt.Sprintf("%d/%d segments, %d/%d fixes arrived", len(s.holder.Segments), len(s.plan), s.holder.Fixes, s.fixes())
 	if k := s.o.Kill.total(); k > 0 {
-		text += fmt.Sprintf(", %d/%d kills", len(s.ledger.Kills()), k)
+		text += fmt.Sprintf(", %d/%d kills", len(s.ledger.Kills())-s.cuts, k)
+	}
+	if s.o.CutEvery > 0 {
+		text += fmt.Sprintf(", %d cuts", s.cuts)
 	}
 	s.o.Tell.Progress((played+arrived)/2, text)
 }
@@ -238,7 +269,7 @@ func undelivered(state string) (int, error) {
 // evidence is what the run has left behind for the judge.
 func (s *session) evidence() judge.Evidence {
 	e := judge.Evidence{
-		Recording: s.rec, Loops: s.o.Loops, Speed: s.o.Speed, Plan: s.plan, Clips: s.clips, Kill: s.o.Kill, GaveUp: s.gaveUp,
+		Recording: s.rec, Loops: s.o.Loops, Speed: s.o.Speed, Plan: s.plan, Clips: s.clips, Kill: s.o.Kill, Cuts: s.cuts, GaveUp: s.gaveUp,
 		Store: s.f.store(), Opened: s.f.opened(), Keys: s.rig.enrolled.keys, Mark: s.rig.enrolled.mark, Number: s.rig.enrolled.vehicle,
 		Places: []judge.Place{{Name: "store", Dir: s.f.store()}, {Name: "state and spool", Dir: s.f.state()}, {Name: "status", Dir: s.f.run()},
 			{Name: "broker", Dir: s.f.capture()}, {Name: "logs", Dir: s.f.logs()}},
@@ -251,6 +282,6 @@ func (s *session) evidence() judge.Evidence {
 	r.Options = report.Options{Speed: s.o.Speed, Loops: s.o.Loops, Rate: s.o.Rate, Seed: s.o.Seed, MaxAge: s.o.MaxAge.Seconds()}
 	r.Drive.Recording = s.o.Name
 	r.Traffic.WireUp, r.Traffic.WireDown = s.rig.link.Counts()
-	r.Traffic.PeakMemory = s.rig.memory
+	r.Traffic.PeakMemory, r.Traffic.ResentBytes = s.rig.memory, s.resent
 	return e
 }

@@ -43,7 +43,26 @@ type Options struct {
 // A Broker is a running broker.
 type Broker struct {
 	server   *mochi.Server
-	listener *listeners.TCP
+	listener listener
+}
+
+// listener closes its clients by itself. Mochi's own way (Clients.GetByListener)
+// takes a read lock twice, and if a client leaves between the two, Close never
+// returns.
+type listener struct {
+	*listeners.TCP
+	server *mochi.Server
+}
+
+// Close implements listeners.Listener.
+func (l listener) Close(listeners.CloseFn) {
+	l.TCP.Close(func(string) {
+		for _, cl := range l.server.Clients.GetAll() {
+			if !cl.Closed() {
+				_ = l.server.DisconnectClient(cl, packets.ErrServerShuttingDown) // it says only that the client is to go
+			}
+		}
+	})
 }
 
 // pending is how many messages may wait for one client before the broker drops
@@ -59,7 +78,7 @@ func Start(o Options) (*Broker, error) {
 	caps.MaximumSessionExpiryInterval = 3600 // seconds that a collector may be away
 	caps.RetainAvailable, caps.SharedSubAvailable = 0, 0
 	s := mochi.New(&mochi.Options{Capabilities: caps, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
-	l := listeners.NewTCP(listeners.Config{ID: "mtls", Address: o.Address, TLSConfig: o.TLS})
+	l := listener{listeners.NewTCP(listeners.Config{ID: "mtls", Address: o.Address, TLSConfig: o.TLS}), s}
 	if err := s.AddHook(&hook{capture: o.Capture, aside: map[*mochi.Client]packets.Packet{}}, nil); err != nil {
 		return nil, err
 	}

@@ -4,9 +4,6 @@ import (
 	"context"
 	"errors"
 	"io/fs"
-	"iter"
-	"maps"
-	"slices"
 	"time"
 
 	"roadseal/agent/wire"
@@ -18,11 +15,11 @@ import (
 // receipt or refusal. Two vehicles that send one object have an assembly each,
 // so that neither can spoil the other's.
 type assembly struct {
-	device  string
+	v       *vehicle
 	offer   wire.Offer      // the latest: the receipt repeats it
 	class   int             // the longest of all classes that were asked for
 	staged  objstore.Staged // nil before the store was asked for it, and once it has ended
-	have    wire.Bitmap     // nil as long as the store was not asked
+	have    wire.Bitmap     // nil as long as the store was not asked; all bits while an object that is there is read back
 	resumed bool            // a part of it was staged before this process started
 	checked bool            // the header is good
 	busy    bool            // a job has it, and staged belongs to the job
@@ -30,39 +27,34 @@ type assembly struct {
 	touched time.Time
 }
 
-// A vehicle is a certificate that has objects arriving.
+// A vehicle is a certificate of which the collector has something in mind.
 type vehicle struct {
-	open       map[envelope.Name]*assembly
-	bytes      int64 // of their sizes
-	looking    bool  // a worker looks for one of them
-	committing bool  // a worker commits one
+	device       string
+	open         map[envelope.Name]*assembly
+	bytes        int64         // of their sizes
+	aside        []left        // what was set aside, the oldest first
+	late         []late        // receipts that it may not have heard, the oldest first
+	light, heavy bool          // a worker has such a job of it
+	spent        time.Duration // of the workers' time; half of it is forgotten every ten seconds
 }
 
-// busy is the mark that a worker has a job of this kind for the vehicle.
-func (v *vehicle) busy(j *job) *bool {
-	if j.commit {
-		return &v.committing
+// vehicle returns that of a device; a new one is not yet in the map.
+func (c *Collector) vehicle(device string) *vehicle {
+	if v := c.vehicles[device]; v != nil {
+		return v
 	}
-	return &v.looking
+	return &vehicle{device: device, open: map[envelope.Name]*assembly{}}
 }
 
 // admit makes an assembly for an offer, or says why not.
-func (c *Collector) admit(device string, o wire.Offer) (*assembly, wire.Reason) {
-	v := c.vehicles[device]
-	if v == nil {
-		v = &vehicle{open: map[envelope.Name]*assembly{}}
+func (c *Collector) admit(ctx context.Context, device string, o wire.Offer) (*assembly, wire.Reason) {
+	v := c.vehicle(device)
+	back := v.takeBack(o)
+	if why := c.room(ctx, v, o.Size); why != 0 {
+		v.aside = append(back, v.aside...)
+		return nil, why
 	}
-	for len(v.open) >= c.o.Quota.Objects || v.bytes+o.Size > c.o.Quota.Bytes {
-		a := c.idlest(maps.Values(v.open))
-		if a == nil || o.Size > c.o.Quota.Bytes {
-			return nil, wire.ReasonQuota
-		}
-		c.discard(a)
-	}
-	if c.open >= c.o.Quota.Total && !c.makeWay() {
-		return nil, wire.ReasonBusy
-	}
-	a := &assembly{device: device, offer: o, class: int(o.Class), touched: time.Now()}
+	a := &assembly{v: v, offer: o, class: int(o.Class), touched: time.Now()}
 	v.open[o.Object] = a
 	v.bytes += o.Size
 	c.vehicles[device] = v
@@ -76,8 +68,12 @@ const unasked = wire.MaxClass + 1
 // goOn takes up an object that was arriving when an earlier process ended; nil
 // if there is none. Its staged copy proves that an OFFER was taken. Without
 // this, a restart of the collector would cost each vehicle what it has under
-// way, and a pause. The class comes with the next OFFER.
+// way, and a pause. The class comes with the next OFFER. What this process has
+// set aside comes back by an OFFER only: the place was needed.
 func (c *Collector) goOn(ctx context.Context, device string, d wire.Data) *assembly {
+	if v := c.vehicles[device]; v != nil && v.hasAside(d.Object, d.Size) {
+		return nil
+	}
 	staged, have, err := c.o.Store.Resume(ctx, c.o.Key.stagingID(device, d.Object, d.Size), d.Size)
 	if err != nil {
 		if !errors.Is(err, fs.ErrNotExist) {
@@ -85,7 +81,7 @@ func (c *Collector) goOn(ctx context.Context, device string, d wire.Data) *assem
 		}
 		return nil
 	}
-	a, why := c.admit(device, wire.Offer{Object: d.Object, Size: d.Size, Class: unasked})
+	a, why := c.admit(ctx, device, wire.Offer{Object: d.Object, Size: d.Size, Class: unasked})
 	if why != 0 {
 		if err := staged.Close(); err != nil {
 			c.trouble(err)
@@ -101,28 +97,6 @@ func (c *Collector) goOn(ctx context.Context, device string, d wire.Data) *assem
 	return a
 }
 
-// idlest is the assembly of which nothing has come for the longest time, of
-// those that must give way to others; nil if there is none.
-func (c *Collector) idlest(of iter.Seq[*assembly]) (oldest *assembly) {
-	for a := range of {
-		if !a.busy && time.Since(a.touched) >= c.o.Quota.Idle && (oldest == nil || a.touched.Before(oldest.touched)) {
-			oldest = a
-		}
-	}
-	return oldest
-}
-
-// makeWay sets the idlest assembly of all vehicles aside; false if there is
-// none that must give way.
-func (c *Collector) makeWay() bool {
-	a := c.idlest(slices.Values(c.assemblies()))
-	if a == nil {
-		return false
-	}
-	c.setAside(a)
-	return true
-}
-
 // find returns the assembly of an object from a device, or nil.
 func (c *Collector) find(device string, object envelope.Name) *assembly {
 	if v := c.vehicles[device]; v != nil {
@@ -133,13 +107,9 @@ func (c *Collector) find(device string, object envelope.Name) *assembly {
 
 // forget removes an assembly whose staged copy has ended.
 func (c *Collector) forget(a *assembly) {
-	v := c.vehicles[a.device]
-	delete(v.open, a.offer.Object)
-	v.bytes -= a.offer.Size
+	delete(a.v.open, a.offer.Object)
+	a.v.bytes -= a.offer.Size
 	c.open--
-	if len(v.open) == 0 {
-		delete(c.vehicles, a.device)
-	}
 }
 
 // discard removes an assembly and what has come of it.
@@ -152,9 +122,9 @@ func (c *Collector) discard(a *assembly) {
 	c.forget(a)
 }
 
-// setAside removes an assembly and keeps what has come of it, as a restart of
-// the collector would.
-func (c *Collector) setAside(a *assembly) {
+// put removes an assembly and keeps what has come of it for a later OFFER or
+// process.
+func (c *Collector) put(a *assembly) {
 	if a.staged != nil {
 		if err := a.staged.Close(); err != nil {
 			c.trouble(err)
@@ -163,19 +133,10 @@ func (c *Collector) setAside(a *assembly) {
 	c.forget(a)
 }
 
-// dropOld removes assemblies that will not be completed any more.
-func (c *Collector) dropOld() {
-	for _, a := range c.assemblies() {
-		if !a.busy && time.Since(a.touched) >= c.o.Quota.Age {
-			c.discard(a)
-		}
-	}
-}
-
-// closeAll sets everything aside. The workers have ended.
+// closeAll ends the use of the store. The workers have ended.
 func (c *Collector) closeAll() {
 	for _, a := range c.assemblies() {
-		c.setAside(a)
+		c.put(a)
 	}
 }
 

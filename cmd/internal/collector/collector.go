@@ -42,8 +42,8 @@ type Options struct {
 
 // Quota bounds what vehicles can make the collector keep.
 type Quota struct {
-	Objects int                  // arriving at once for each certificate
-	Bytes   int64                // their sizes together, for each certificate
+	Objects int                  // arriving at once for each certificate; as many may be set aside
+	Bytes   int64                // sizes of both together, for each certificate
 	Total   int                  // objects arriving at once for all certificates
 	Idle    time.Duration        // an object of which nothing came for so long gives way to another
 	Age     time.Duration        // … and is dropped after this time in any case
@@ -64,16 +64,15 @@ type Collector struct {
 	vehicles map[string]*vehicle
 	open     int    // assemblies of all vehicles
 	queue    []*job // waiting for a worker, in the order they came
-	running  int
+	running  int    // jobs that workers have
+	heavy    int    // of them
+	large    int    // of these
 	jobs     chan *job
 	results  chan *job
 	status   Status
-	ill      bool                   // the last use of the store has failed
+	ill      time.Time              // the last trouble with the store; zero once all is well again
 	alarmed  map[envelope.Name]bool // objects whose alarm is in the log
 }
-
-// workers is how many objects are hashed and synced at a time.
-const workers = 4
 
 // New makes a collector that does nothing before Run.
 func New(o Options) *Collector {
@@ -147,7 +146,7 @@ func (c *Collector) session(ctx context.Context) error {
 		case j := <-c.results:
 			c.finish(ctx, j)
 		case <-tick.C:
-			c.dropOld()
+			c.tidy(ctx)
 			c.report()
 		case <-link.Done():
 			return link.Err()

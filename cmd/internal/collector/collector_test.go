@@ -90,6 +90,7 @@ func TestKnownObjectIsReadBackBeforeEachReceipt(t *testing.T) {
 	bad := append([]byte(nil), b...)
 	bad[len(bad)/2] ^= 1
 	require.NoError(t, os.WriteFile(path, bad, 0o600))
+	v = w.vehicle() // a slow machine may have kept the receipt for the other one
 	v.offer(b, 3)
 	v.expectRefused(wire.ReasonClash, name)
 	v.offer(b, 1) // nor is it added under another class
@@ -299,6 +300,11 @@ func TestDataAboutNothing(t *testing.T) {
 	v.offer(append(b, 0)[:len(b)], 1)
 	require.Zero(t, expect[wire.Have](v).Blocks.Count())
 	o := wire.Offer{Object: name, Size: int64(len(a)), Class: 1}
+	v.send(o) // another size, of which nothing has come either
+	require.EqualValues(t, len(a), expect[wire.Have](v).Size)
+	v.offer(b, 1)
+	require.EqualValues(t, len(b), expect[wire.Have](v).Size)
+	v.data(b, 1, 1)
 	v.send(o) // another size for what is arriving
 	v.expectRefused(wire.ReasonSize, name)
 	v.send(wire.Refused{Object: name, Reason: 1}) // a message of the other direction
@@ -312,14 +318,10 @@ func TestEndlessAssembliesMeetTheQuota(t *testing.T) {
 	w.quota.Objects, w.quota.Bytes, w.quota.Total = 3, 10<<20, 5
 	stop := w.start()
 	hostile, good := w.vehicle(), w.vehicle()
-	for i := range 20 {
-		b, name := objstoretest.Sealed(uint64(100+i), 4, 4096)
+	for i := range uint64(20) { // each pushes out the oldest
+		b, _ := objstoretest.Sealed(100+i, 4, 4096)
 		hostile.offer(b, 1)
-		if i < 3 {
-			expect[wire.Have](hostile)
-		} else {
-			hostile.expectRefused(wire.ReasonQuota, name)
-		}
+		expect[wire.Have](hostile)
 	}
 	b, _ := objstoretest.Sealed(1, 4, envelope.Padme(100_000))
 	good.upload(b, 1)

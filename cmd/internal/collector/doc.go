@@ -32,13 +32,42 @@
 // A page tag is refused with ReasonClass: this store files no pages, and a
 // receipt that names a tag would promise it.
 //
+// Reading a large object back takes longer than a vehicle waits. One that offers
+// again meanwhile is answered by HAVE with all bits set, so that it knows that
+// somebody is there and sends nothing. A receipt that took longer than 10 s is
+// kept for an hour and given once more to the vehicle that offers the same: it
+// may have turned to other objects when it came.
+//
+// # Who gets what
+//
+// A certificate is no promise of good behaviour. Of each one so many objects
+// may be arriving, and as many more may be set aside, which together have so
+// many bytes:
+//
+//   - One object too many: of the vehicle's own, the one that it has left alone
+//     for the longest time is set aside. Its staged copy stays; the vehicle's
+//     next OFFER of it goes on there. The oldest of too many copies is removed.
+//   - Too many bytes: refused, unless nothing has come of another one for
+//     Quota.Idle.
+//   - All places of the collector, or all room of the store, are taken: the
+//     vehicle that occupies most gives way, if that is more than the one that
+//     asks would then have. So squatters keep nobody out, whether they send
+//     anything or not, and two who have the same do not push each other out.
+//   - The medium would be left with less than objstore.Limits.Free once all that
+//     is arriving is whole: the same, and otherwise refused.
+//
 // # Order of things
 //
-// One goroutine owns all state and handles one message at a time; what reads or
-// syncs a whole object is done by a few workers, of which no vehicle can have
-// more than two, so that none waits for another's. A message is acknowledged to
-// the broker once it is handled, which promises nothing to anybody. Replies
-// that a lost connection swallows are not kept: the vehicle offers again.
+// One goroutine owns all state and handles one message at a time. A few workers
+// do what takes long: to look for an object, which is quick, and to read or sync
+// a whole one, which is not. Of each kind a vehicle can have one under way, and
+// the vehicle that has used the workers least is the next. One worker is always
+// left for those who only look, and one more for objects that are not large.
+// OFFERs of an object whose job is queued or under way are answered by it.
+//
+// A message is acknowledged to the broker once it is handled, which promises
+// nothing to anybody. Replies that a lost connection swallows are not kept: the
+// vehicle offers again.
 //
 // # What it does not say
 //

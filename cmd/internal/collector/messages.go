@@ -29,22 +29,33 @@ func (c *Collector) receive(ctx context.Context, m mqttlink.Message) {
 		c.refuse(device, offer, wire.ReasonShard)
 	case isOffer:
 		c.status.Offers++
-		c.offer(device, offer)
-	case isData:
+		c.offer(ctx, device, offer)
+	case isData && shard == wire.Shard(device):
 		c.data(ctx, device, data)
 	default:
 		c.status.Ignored++
 	}
 }
 
-func (c *Collector) offer(device string, o wire.Offer) {
+// offer answers at once, or has a worker look. An OFFER of what is arriving asks
+// how far it is: a job that is under way answers it as well.
+func (c *Collector) offer(ctx context.Context, device string, o wire.Offer) {
 	a := c.find(device, o.Object)
 	why := c.judge(o)
+	if why == 0 && a != nil && !a.busy && a.offer.Size != o.Size && a.have.Count() == 0 {
+		c.discard(a) // one of the two is false, and nothing speaks for the older
+		a = nil
+	}
 	switch {
 	case why == 0 && a == nil:
-		a, why = c.admit(device, o)
+		if r := c.unheard(device, o); r != nil {
+			c.status.Receipts++
+			c.reply(device, *r)
+			return
+		}
+		a, why = c.admit(ctx, device, o)
 		if why == 0 {
-			c.submit(a, false)
+			c.submit(a, look, 0)
 			return
 		}
 	case why == 0 && a.offer.Size != o.Size:
@@ -60,7 +71,7 @@ func (c *Collector) offer(device string, o wire.Offer) {
 	}
 	c.sendHave(a)
 	if !a.busy && a.have.Full(o.Size) {
-		c.submit(a, true) // the class was missing
+		c.submit(a, commit, o.Size) // the class was missing
 	}
 }
 
@@ -77,7 +88,7 @@ func (c *Collector) judge(o wire.Offer) wire.Reason {
 }
 
 func (c *Collector) sendHave(a *assembly) {
-	c.reply(a.device, wire.Have{Object: a.offer.Object, Size: a.offer.Size, Blocks: a.have})
+	c.reply(a.v.device, wire.Have{Object: a.offer.Object, Size: a.offer.Size, Blocks: a.have})
 }
 
 // data takes the blocks of a message that are not there yet. What is about
@@ -113,7 +124,7 @@ func (c *Collector) data(ctx context.Context, device string, d wire.Data) {
 		c.sendHave(a)
 	}
 	if full {
-		c.submit(a, true)
+		c.submit(a, commit, a.offer.Size)
 	}
 }
 

@@ -268,27 +268,6 @@ func TestForeignShardsAreLeftAlone(t *testing.T) {
 	})
 }
 
-func TestIdleObjectsGiveWay(t *testing.T) {
-	virtual(t, func(r *rig) { r.options.Quota.Objects = 2 }, func(t *testing.T, r *rig) {
-		for i := range uint64(2) {
-			require.Equal(t, []string{"have"}, kinds(r.offer(deviceA, object(i), 1)))
-			sleep(time.Minute)
-		}
-		require.Equal(t, []string{"quota used up"}, kinds(r.offer(deviceA, object(2), 1)))
-		sleep(r.options.Quota.Idle - 90*time.Second)
-		require.Equal(t, []string{"have"}, kinds(r.offer(deviceA, object(2), 1)), "the first one was idle for long enough")
-		require.Equal(t, []string{"quota used up"}, kinds(r.offer(deviceA, object(3), 1)))
-		require.Equal(t, 2, r.staged(), "what gives way to the vehicle's own is dropped")
-		require.Empty(t, r.blocks(deviceA, object(2), 0, 1))
-		sleep(time.Minute)
-		require.Empty(t, r.blocks(deviceA, object(1), 0, 1), "the second one was kept")
-		sleep(r.options.Quota.Idle)
-		r.offer(deviceA, object(3), 1) // both could go; the one that was silent for longer does
-		have := r.offer(deviceA, object(1), 1)
-		require.Equal(t, 1, have[0].(wire.Have).Blocks.Count())
-	})
-}
-
 func TestIdleObjectsOfOthersAreSetAside(t *testing.T) {
 	virtual(t, func(r *rig) { r.options.Quota.Total = 1 }, func(t *testing.T, r *rig) {
 		r.offer(deviceA, object(1), 1)
@@ -315,7 +294,6 @@ func TestIdleObjectsMakeRoomInTheStore(t *testing.T) {
 		require.Equal(t, []string{"collector is busy"}, kinds(r.offer(deviceB, object(2), 1)))
 		require.Equal(t, []string{"collector is busy"}, kinds(r.offer(deviceB, object(2), 1)))
 		sleep(r.options.Quota.Idle)
-		require.Equal(t, []string{"collector is busy"}, kinds(r.offer(deviceB, object(2), 1)), "the first one gives way now")
 		require.Equal(t, []string{"have"}, kinds(r.offer(deviceB, object(2), 1)))
 		require.Zero(t, r.lines("ERROR"), "a full store is no fault")
 	})
@@ -452,7 +430,7 @@ func TestWhatIsBeingStoredDoesNotGiveWay(t *testing.T) {
 			r.blocks(deviceA, object(i), 0, 2)
 		}
 		sleep(2 * r.options.Quota.Age) // a very slow disk
-		require.Equal(t, []string{"quota used up"}, kinds(r.offer(deviceA, object(99), 1)))
+		require.Equal(t, []string{"collector is busy"}, kinds(r.offer(deviceA, object(99), 1)))
 		close(s.gate)
 		synctest.Wait()
 		require.Len(t, r.answers(deviceA), r.options.Quota.Objects)

@@ -1,6 +1,12 @@
 package collector
 
-import "maps"
+import (
+	"errors"
+	"maps"
+	"time"
+
+	"roadseal/cmd/internal/objstore"
+)
 
 // Status is what a collector says of itself: counters since its start, none of
 // which tells a vehicle or an object.
@@ -17,6 +23,8 @@ type Status struct {
 	Refused   map[string]int64 `json:"refused"`      // by reason
 	Ignored   int64            `json:"ignored"`      // messages that are malformed, for other shards, or about nothing that is arriving
 	Arriving  int              `json:"arriving"`     // objects at the moment
+	Aside     int64            `json:"set_aside"`    // objects that gave way to others while they were arriving
+	Vehicles  int              `json:"vehicles"`     // certificates of which anything is remembered
 	StoreErrs int64            `json:"store_errors"` // errors of the store
 	Alarms    int64            `json:"alarms"`       // objects found with other bytes than their name says
 }
@@ -28,23 +36,29 @@ func (c *Collector) report() {
 		return
 	}
 	s := c.status
-	s.Refused, s.Arriving = maps.Clone(s.Refused), c.open
+	s.Refused, s.Arriving, s.Vehicles = maps.Clone(s.Refused), c.open, len(c.vehicles)
 	c.o.Status(s)
 }
 
 // trouble and wellAgain log the change between a store that works and one that
-// does not.
+// does not. One that does now and then is said to be ill all the time: the lines
+// are at least a minute apart, whatever vehicles do.
 func (c *Collector) trouble(err error) {
 	c.status.StoreErrs++
-	if !c.ill {
+	switch {
+	case !c.ill.IsZero():
+	case errors.Is(err, objstore.ErrSpace):
+		c.o.Log.Error("the store is short of space; objects for which it has none are refused", "err", err)
+	default:
 		c.o.Log.Error("the store does not work; objects are refused until it does", "err", err)
 	}
-	c.ill = true
+	c.ill = time.Now()
 }
 
 func (c *Collector) wellAgain() {
-	if c.ill {
-		c.o.Log.Info("the store works again")
+	if c.ill.IsZero() || time.Since(c.ill) < time.Minute {
+		return
 	}
-	c.ill = false
+	c.o.Log.Info("the store works again")
+	c.ill = time.Time{}
 }

@@ -42,7 +42,7 @@ type world struct {
 	mu     sync.Mutex
 	log    bytes.Buffer
 	status collector.Status
-	up     chan struct{} // closed when the collector is connected
+	up     chan struct{} // closed when the collector has connected
 }
 
 func newWorld(t *testing.T) *world {
@@ -75,11 +75,11 @@ func (w *world) logged() string {
 func (w *world) told(s collector.Status) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.status = s
-	if s.Connected && w.up != nil {
+	if s.Connected && !w.status.Connected && w.up != nil { // it tells so again and again
 		close(w.up)
 		w.up = nil
 	}
+	w.status = s
 }
 
 // start runs a collector until stop, which returns its last status.
@@ -94,7 +94,7 @@ func (w *world) start() (stop func() collector.Status) {
 		store = w.store(folder)
 	}
 	up := make(chan struct{})
-	w.up = up
+	w.up, w.status = up, collector.Status{}
 	c := collector.New(collector.Options{
 		Dial: collector.Dial(mqttlink.Options{Address: w.broker.Address(), ClientID: "collector", TLS: w.tls, MaxPacket: wire.MaxUp,
 			Persistent: true, ManualAck: true, Queue: 1024}, w.shards),

@@ -121,6 +121,9 @@ func (l *life) Work(fsys durable.FS) error {
 		if err = l.look(f, key); errors.Is(err, fs.ErrNotExist) {
 			err = l.receive(f, key)
 		}
+		if err == nil && l.rng.IntN(4) == 0 {
+			err = l.drop(f, queue[l.rng.IntN(i+1)])
+		}
 		if injected(err) {
 			err = nil
 		}
@@ -129,6 +132,19 @@ func (l *life) Work(fsys durable.FS) error {
 		return nil
 	}
 	return err
+}
+
+// drop removes what was set aside of an object, as for a vehicle that has too
+// many.
+func (l *life) drop(f *objstore.Folder, name envelope.Name) error {
+	st, _, err := f.Resume(context.Background(), name.String(), int64(len(l.bytes[name])))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return st.Discard()
 }
 
 // look confirms an object that is there, and adds it under a longer class.

@@ -36,14 +36,16 @@ type Folder struct {
 type Limits struct {
 	Count int           // files
 	Bytes int64         // their sizes when whole
+	Free  int64         // bytes of the file system that are left free even if all of them become whole
 	Age   time.Duration // a file that nobody has open goes after this time without a write
 }
 
 const stagingDir = "staging"
 
 // NewFolder opens a store for writing and makes what is missing of it. Staged
-// copies beyond the limits are dropped, the oldest first. Close closes fsys
-// too, if it can be closed.
+// copies beyond the limits are dropped, the oldest first. A file system that
+// has less than Limits.Free is no error: what is stored is there all the same.
+// Close closes fsys too, if it can be closed.
 func NewFolder(fsys durable.FS, l Limits) (*Folder, error) {
 	d := &Folder{fsys: fsys, limits: l, staged: map[string]*stagedInfo{}}
 	dirs := []string{stagingDir}
@@ -58,7 +60,14 @@ func NewFolder(fsys durable.FS, l Limits) (*Folder, error) {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d, d.makeRoom(0, 0)
+	if err := d.dropOld(); err != nil {
+		return nil, err
+	}
+	now, err := d.load()
+	if err != nil {
+		return nil, err
+	}
+	return d, d.trim(now, d.idle())
 }
 
 // OpenFolder opens an existing store for reading: its Stage is always full.

@@ -103,6 +103,15 @@ func TestStagingIsBounded(t *testing.T) {
 		_, have, err = stage(f, 1)
 		require.NoError(t, err)
 		require.Equal(t, 1, have.Count())
+
+		f = open(t, t.TempDir(), objstore.Limits{Count: 9, Bytes: 1 << 30, Age: 1})
+		a, _, err := stage(f, 1)
+		require.NoError(t, err)
+		require.NoError(t, a.Close())
+		_, _, err = stage(f, 2)
+		require.NoError(t, err)
+		_, _, err = f.Resume(t.Context(), objstoretest.ID(1), size)
+		require.ErrorIs(t, err, fs.ErrNotExist, "it goes while the store is open, too")
 	})
 	t.Run("at start", func(t *testing.T) {
 		dir := t.TempDir()

@@ -27,8 +27,10 @@ import (
 type Store interface {
 	// Stage opens the working copy of an object of size bytes that is
 	// arriving, and says which of its blocks are there already: the same id
-	// finds it again after a restart. An id stands for one size. It fails with ErrFull if that
-	// would exceed a bound. A copy is open once at a time.
+	// finds it again after a restart. An id stands for one size. It fails with
+	// ErrFull if that would exceed a bound, with ErrSpace if the medium could
+	// not take it whole. A copy is open once at a time. One that cannot be
+	// read any more is begun anew.
 	Stage(ctx context.Context, id string, size int64) (Staged, wire.Bitmap, error)
 	// Resume is Stage for a copy that must be there: fs.ErrNotExist if it is
 	// not.
@@ -46,6 +48,9 @@ type Store interface {
 
 // ErrFull is the error of Stage when no more can be staged at the moment.
 var ErrFull = errors.New("as much is arriving as the store has room for")
+
+// ErrSpace is the error of Stage when the medium has not enough space left.
+var ErrSpace = errors.New("too little space is left for the store")
 
 // A Staged is the working copy of an object that is arriving. One goroutine
 // uses it at a time. Commit, Close and Discard end it.

@@ -1,12 +1,12 @@
 package objstore
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"slices"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -18,8 +18,9 @@ import (
 // stagedInfo is what a Folder knows of a file in staging.
 type stagedInfo struct {
 	id      string
-	size    int64     // bytes it will have when whole
-	touched time.Time // last write, as of the last time it was closed
+	size    int64        // bytes it will have when whole
+	missing atomic.Int64 // of them: those that take no space yet
+	touched time.Time    // last write, as of the last time it was closed
 	open    bool
 }
 
@@ -56,11 +57,16 @@ func (d *Folder) scanStaging() error {
 		if err != nil {
 			return err
 		}
-		if st, ok := info.Sys().(*syscall.Stat_t); ok && st.Nlink > 1 {
+		st, ok := info.Sys().(*syscall.Stat_t)
+		if ok && st.Nlink > 1 {
 			stored = append(stored, e.Name())
 			return nil
 		}
-		d.staged[e.Name()] = &stagedInfo{id: e.Name(), size: info.Size(), touched: info.ModTime()}
+		s := &stagedInfo{id: e.Name(), size: info.Size(), touched: info.ModTime()}
+		if ok {
+			s.missing.Store(max(0, s.size-st.Blocks*512))
+		}
+		d.staged[s.id] = s
 		return nil
 	})
 	for _, name := range stored {
@@ -96,7 +102,7 @@ func (d *Folder) Stage(_ context.Context, id string, size int64) (Staged, wire.B
 			return nil, nil, err
 		}
 	}
-	if err := d.makeRoom(1, size); err != nil {
+	if err := errors.Join(d.dropOld(), d.makeRoom(size)); err != nil {
 		return nil, nil, err
 	}
 	return d.create(id, size)
@@ -132,20 +138,28 @@ func (d *Folder) find(id string, size int64) (Staged, wire.Bitmap, error) {
 	return s, slices.Clone(s.have), nil
 }
 
-// resume opens the copy that is there. It returns nil if that is of no use.
+// resume opens the copy that is there. It returns nil if that is of no use, as
+// one that the medium does not give back: it would be refused for as long as it
+// lies there.
 func (d *Folder) resume(info *stagedInfo, size int64) (*staged, error) {
 	f, err := d.fsys.Update(stagingPath(info.id))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil // another collector over the same folder made room
-	}
-	if err != nil {
+	switch {
+	case errors.Is(err, fs.ErrNotExist): // another collector over the same folder made room
+		return nil, nil
+	case errors.Is(err, syscall.EIO):
+		return nil, nil
+	case err != nil:
 		return nil, err
 	}
 	have, err := readBits(f, size)
+	if errors.Is(err, syscall.EIO) {
+		have, err = nil, nil
+	}
 	if err != nil || have == nil {
 		return nil, errors.Join(err, f.Close())
 	}
 	info.open = true
+	info.missing.Store(max(0, size-int64(have.Count())*wire.BlockSize))
 	return &staged{f, d, info, size, have}, nil
 }
 
@@ -182,52 +196,13 @@ func (d *Folder) create(id string, size int64) (Staged, wire.Bitmap, error) {
 		return nil, nil, err
 	}
 	info := &stagedInfo{id: id, size: size, open: true}
+	info.missing.Store(size)
 	d.staged[id] = info
 	have := wire.NewBitmap(size)
 	if err := f.Truncate(size + int64(len(have))); err != nil {
 		return nil, nil, errors.Join(err, f.Close(), d.drop(info))
 	}
 	return &staged{f, d, info, size, have}, slices.Clone(have), nil
-}
-
-// makeRoom drops copies until that many more files and bytes are within the
-// limits. Called with the lock held.
-func (d *Folder) makeRoom(files int, bytes int64) error {
-	var idle []*stagedInfo
-	for _, info := range d.staged {
-		files, bytes = files+1, bytes+info.size
-		if !info.open {
-			idle = append(idle, info)
-		}
-	}
-	slices.SortFunc(idle, func(a, b *stagedInfo) int {
-		return cmp.Or(a.touched.Compare(b.touched), cmp.Compare(a.id, b.id))
-	})
-	old := time.Now().Add(-d.limits.Age)
-	for _, info := range idle {
-		if files <= d.limits.Count && bytes <= d.limits.Bytes && info.touched.After(old) {
-			return nil
-		}
-		if err := d.drop(info); err != nil {
-			return err
-		}
-		files, bytes = files-1, bytes-info.size
-	}
-	if files > d.limits.Count || bytes > d.limits.Bytes {
-		return ErrFull
-	}
-	return nil
-}
-
-// drop removes a copy. One that cannot be removed stays known: the next Stage
-// of its id tries again. Called with the lock held.
-func (d *Folder) drop(info *stagedInfo) error {
-	if err := d.fsys.Remove(stagingPath(info.id)); err != nil && !errors.Is(err, fs.ErrNotExist) { // as in resume
-		info.open, info.touched = false, time.Now()
-		return err
-	}
-	delete(d.staged, info.id)
-	return nil
 }
 
 func stagingPath(id string) string { return stagingDir + "/" + id }
@@ -240,6 +215,9 @@ func (s *staged) WriteBlock(i int, block []byte) error {
 	}
 	if _, err := s.WriteAt(block, at); err != nil {
 		return err
+	}
+	if !s.have.Has(i) {
+		s.info.missing.Add(-int64(len(block)))
 	}
 	s.have.Set(i)
 	_, err := s.WriteAt(s.have[i/8:i/8+1], s.size+int64(i/8))

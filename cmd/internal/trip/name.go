@@ -42,6 +42,7 @@ func Short(n envelope.Name) string { return n.String()[:12] }
 // name.
 var extensions = map[string]string{
 	"text/csv":                 ".csv",
+	"text/json":                ".json",
 	"video/mp4":                ".mp4",
 	"video/quicktime":          ".mov",
 	"video/mp2t":               ".ts",

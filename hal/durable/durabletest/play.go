@@ -14,6 +14,7 @@ type play struct {
 	life  Life
 	seed  uint64
 	model crashfs.Model
+	room  int64      // Capacity
 	plan  *rand.Rand // of when it is killed, and what a power cut leaves then
 	eye   *rand.Rand // of the crash states that are looked at
 	looks int        // of these before each change
@@ -29,7 +30,7 @@ type play struct {
 }
 
 func (s Sweep) newPlay(seed uint64, looks int) *play {
-	return &play{life: s.Born(seed), seed: seed, model: crashfs.Model(seed % 2), looks: looks, seen: map[uint64]bool{},
+	return &play{life: s.Born(seed), seed: seed, model: crashfs.Model(seed % 2), room: s.Capacity, looks: looks, seen: map[uint64]bool{},
 		plan: rand.New(rand.NewPCG(seed, 2)), eye: rand.New(rand.NewPCG(seed, 3)),
 		left: 1 << 30, fault: func(crashfs.Op) error { return nil }}
 }
@@ -42,7 +43,7 @@ func (p *play) report(t *testing.T) {
 }
 
 func (p *play) newFS() *crashfs.FS {
-	return crashfs.New(crashfs.Options{Model: p.model, Seed: p.seed})
+	return crashfs.New(crashfs.Options{Model: p.model, Capacity: p.room, Seed: p.seed})
 }
 
 // starts lives through some starts. Each ends with a kill, in any call or after

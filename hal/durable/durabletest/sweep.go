@@ -31,7 +31,8 @@ type Life interface {
 // A Sweep takes crash states before every change and judges them, and those
 // that a second power cut leaves while the first is being recovered from.
 type Sweep struct {
-	Born func(seed uint64) Life
+	Born     func(seed uint64) Life
+	Capacity int64 // bytes in all files together; 0 is no limit
 }
 
 const starts = 6 // of a life

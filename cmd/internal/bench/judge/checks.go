@@ -136,9 +136,26 @@ func (e Evidence) checkKills(v *verdict) {
 	for _, k := range kills {
 		worst, sum = max(worst, k.Resent), sum+k.Resent
 	}
-	v.check(fmt.Sprintf("a kill costs at most one window of %d blocks", window), worst <= window && sum <= window*len(kills),
-		"%d blocks sent again after %d kills, %d at worst", sum, len(kills), worst)
+	v.check(fmt.Sprintf("a kill or a cut costs at most one window of %d blocks", window), worst <= window && sum <= window*len(kills),
+		"%d blocks came to the broker again after %d kills and cuts, %d at worst", sum, len(kills), worst)
 }
+
+// checkCuts looks from the vehicle's side: of what the broker never saw, the
+// ledger knows nothing. What the agent says is not taken for less than what was
+// seen on the link beyond the sealed objects. It cannot be told apart from what
+// kills cost.
+func (e Evidence) checkCuts(v *verdict) {
+	if e.Cuts == 0 || len(e.Kill) > 0 {
+		return
+	}
+	t := &v.Traffic
+	t.Cuts, t.PerCut = e.Cuts, max(t.ResentBytes, t.WireUp-t.Sealed)/int64(e.Cuts)
+	v.check(fmt.Sprintf("a cut makes the vehicle send at most %d bytes again", window*wire.BlockSize), t.PerCut <= window*wire.BlockSize,
+		"%d bytes on the average of %d cuts", t.PerCut, e.Cuts)
+}
+
+// maxMemory is the limit of the agent's resident set in bytes.
+const maxMemory = 32 << 20
 
 func (e Evidence) checkEnd(v *verdict) {
 	detail := fmt.Sprintf("the agent in %d ms", e.Stopped.Milliseconds())

@@ -22,6 +22,7 @@ type Evidence struct {
 	Plan      []player.Segment
 	Clips     []player.Clip // what the camera wrote, in the order of the plan
 	Kill      map[string]int
+	Cuts      int    // of the link
 	GaveUp    string // why the run did not wait any longer; "" if all arrived
 
 	Store  string    // folder of the collector
@@ -71,9 +72,11 @@ func Judge(ctx context.Context, e Evidence) (report.Report, report.Scenes, error
 	e.checkTraffic(v, l)
 	e.checkKills(v)
 	e.checkEnd(v)
+	v.check("the agent stays within 32 MiB", r.Traffic.PeakMemory <= maxMemory, "at most %s in memory", report.Bytes(r.Traffic.PeakMemory))
 	v.check("nothing secret is readable outside", len(r.Search.Hits) == 0, "%d found in %d files, %s: %s",
 		len(r.Search.Hits), r.Search.Files, report.Bytes(r.Search.Bytes), strings.Join(r.Search.Places, ", "))
 	e.measure(&r, l)
+	e.checkCuts(v)
 	r.Passed = len(r.Failed()) == 0
 	scenes, err := e.scenes(l)
 	return r, scenes, err

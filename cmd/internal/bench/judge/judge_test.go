@@ -218,9 +218,11 @@ func TestEachCheckBites(t *testing.T) {
 		"a file name on the broker": {func(s *stage) {
 			s.leave("broker", s.Plan[0].Name)
 		}, []string{"readable outside"}},
-		"a message of another kind": {func(s *stage) { s.Ledger.Add(capture.Message{Payload: []byte("hello")}) }, []string{"the broker saw"}},
-		"a topic of another":        {func(s *stage) { s.Topics["v1/up/00/WDB4711"] = true }, []string{"the broker saw"}},
-		"a kill too few":            {func(s *stage) { s.Kill = map[string]int{"agent": 1} }, []string{"the agent was killed"}},
+		"a message of another kind":  {func(s *stage) { s.Ledger.Add(capture.Message{Payload: []byte("hello")}) }, []string{"the broker saw"}},
+		"a topic of another":         {func(s *stage) { s.Topics["v1/up/00/WDB4711"] = true }, []string{"the broker saw"}},
+		"a cut that costs too much":  {func(s *stage) { s.Cuts, s.Report.Traffic.WireUp = 2, 20<<20 }, []string{"a cut makes the vehicle send"}},
+		"an agent that is too large": {func(s *stage) { s.Report.Traffic.PeakMemory = 33 << 20 }, []string{"the agent stays within 32 MiB"}},
+		"a kill too few":             {func(s *stage) { s.Kill = map[string]int{"agent": 1} }, []string{"the agent was killed"}},
 		"a kill that costs too much": {func(s *stage) {
 			s.Kill = map[string]int{"agent": 2}
 			for range 2 {

@@ -1,5 +1,6 @@
-// Package pki makes the throw-away certificates of a bench run. Each carries
-// mtls.BenchMarker, so that no vehicle in production takes them.
+// Package pki makes the throw-away certificates and receipt keys of a bench
+// run. Each certificate carries mtls.BenchMarker, so that no vehicle in
+// production takes it.
 //
 // Side: any.
 package pki
@@ -16,6 +17,7 @@ import (
 	"math/big"
 	"os"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"roadseal/crypto/mtls"
@@ -44,35 +46,59 @@ type Files struct {
 // A Pair is a certificate and its private key, PEM.
 type Pair struct{ Certificate, Key string }
 
+// A Device is the certificate of one vehicle.
+type Device struct {
+	Pair
+	ID string // its common name
+}
+
 // Make writes a CA certificate and three leaves into dir, which exists. The
 // CA's key is used three times and never written.
 func Make(dir string) (Files, error) {
-	f := Files{CA: filepath.Join(dir, "ca.pem")}
-	ca, err := newAuthority()
+	f, devices, err := MakeFleet(dir, 1)
 	if err != nil {
 		return Files{}, err
 	}
-	if f.DeviceID, err = newDeviceID(); err != nil {
-		return Files{}, err
+	f.Device, f.DeviceID = devices[0].Pair, devices[0].ID
+	return f, nil
+}
+
+// MakeFleet is Make for n vehicles; Device and DeviceID of the files are empty.
+func MakeFleet(dir string, n int) (Files, []Device, error) {
+	f := Files{CA: filepath.Join(dir, "ca.pem")}
+	ca, err := newAuthority()
+	if err != nil {
+		return Files{}, nil, err
 	}
 	if err := os.WriteFile(f.CA, encode("CERTIFICATE", ca.cert.Raw), 0o644); err != nil {
-		return Files{}, err
+		return Files{}, nil, err
 	}
-	for _, leaf := range []struct {
-		pair *Pair
-		file string
-		name string
-		use  x509.ExtKeyUsage
-	}{
-		{&f.Broker, "broker", ServerName, x509.ExtKeyUsageServerAuth},
-		{&f.Collector, "collector", CollectorName, x509.ExtKeyUsageClientAuth},
-		{&f.Device, "device", f.DeviceID, x509.ExtKeyUsageClientAuth},
-	} {
-		if *leaf.pair, err = ca.issue(filepath.Join(dir, leaf.file), leaf.name, leaf.use); err != nil {
-			return Files{}, err
+	if f.Broker, err = ca.issue(filepath.Join(dir, "broker"), ServerName, x509.ExtKeyUsageServerAuth); err != nil {
+		return Files{}, nil, err
+	}
+	if f.Collector, err = ca.issue(filepath.Join(dir, "collector"), CollectorName, x509.ExtKeyUsageClientAuth); err != nil {
+		return Files{}, nil, err
+	}
+	devices := make([]Device, n)
+	for i := range devices {
+		if devices[i], err = ca.device(dir, i); err != nil {
+			return Files{}, nil, err
 		}
 	}
-	return f, nil
+	return f, devices, nil
+}
+
+// device issues the certificate of the i-th vehicle.
+func (a authority) device(dir string, i int) (d Device, err error) {
+	if d.ID, err = newDeviceID(); err != nil {
+		return d, err
+	}
+	name := "device"
+	if i > 0 {
+		name += strconv.Itoa(i)
+	}
+	d.Pair, err = a.issue(filepath.Join(dir, name), d.ID, x509.ExtKeyUsageClientAuth)
+	return d, err
 }
 
 // newDeviceID draws 128 random bits.

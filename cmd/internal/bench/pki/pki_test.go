@@ -2,6 +2,7 @@ package pki_test
 
 import (
 	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -43,6 +44,35 @@ func TestEachRunHasItsOwnDevice(t *testing.T) {
 	b, err := pki.Make(t.TempDir())
 	require.NoError(t, err)
 	require.NotEqual(t, a.DeviceID, b.DeviceID)
+}
+
+func TestEachVehicleOfAFleetHasItsOwn(t *testing.T) {
+	f, devices, err := pki.MakeFleet(t.TempDir(), 3)
+	require.NoError(t, err)
+	require.Len(t, devices, 3)
+	seen := map[string]bool{}
+	for _, d := range devices {
+		_, id, err := mtls.Client(mtls.Options{Files: mtls.Files{Certificate: d.Certificate, Key: d.Key, CA: f.CA}, ServerName: pki.ServerName, Bench: true})
+		require.NoError(t, err)
+		require.Equal(t, d.ID, id.CommonName)
+		seen[d.ID] = true
+	}
+	require.Len(t, seen, 3)
+}
+
+// publicKey is one of an Ed25519 key that nobody has.
+const publicKey = "ed25519:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
+
+func TestReceiptKeyComesFromTheCollector(t *testing.T) {
+	program := filepath.Join(t.TempDir(), "collector")
+	script := func(text string) { require.NoError(t, os.WriteFile(program, []byte("#!/bin/sh\n"+text+"\n"), 0o700)) }
+	script("echo " + publicKey)
+	line, err := pki.ReceiptKey(program, filepath.Join(t.TempDir(), "receipt.key"))
+	require.NoError(t, err)
+	require.Equal(t, publicKey, line)
+	script("echo no room >&2; exit 1")
+	_, err = pki.ReceiptKey(program, "x")
+	require.EqualError(t, err, "cannot make the collector's receipt key: exit status 1: no room")
 }
 
 func TestKeysAreForTheOwnerAlone(t *testing.T) {

@@ -75,13 +75,21 @@ func (p *Port) Play(ctx context.Context, r Recording, loops int, c Clock) error 
 			if err := c.Wait(ctx, time.Duration(loop)*r.Length+e.At); err != nil {
 				return err
 			}
-			if err := p.master.SetWriteDeadline(time.Now().Add(stuck)); err != nil {
-				return fmt.Errorf("cannot bound a write to the pseudo terminal: %w", err)
-			}
-			if _, err := p.master.Write(e.Bytes); err != nil {
-				return fmt.Errorf("cannot write to the serial line, the agent does not read it: %w", err)
+			if err := p.Say(e.Bytes); err != nil {
+				return err
 			}
 		}
+	}
+	return nil
+}
+
+// Say writes to the line at once.
+func (p *Port) Say(b []byte) error {
+	if err := p.master.SetWriteDeadline(time.Now().Add(stuck)); err != nil {
+		return fmt.Errorf("cannot bound a write to the pseudo terminal: %w", err)
+	}
+	if _, err := p.master.Write(b); err != nil {
+		return fmt.Errorf("cannot write to the serial line, the agent does not read it: %w", err)
 	}
 	return nil
 }

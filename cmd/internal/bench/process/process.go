@@ -33,6 +33,7 @@ type Process struct {
 	started time.Time
 	offset  int64 // of its output in the log
 	ended   chan struct{}
+	peak    int64
 }
 
 // Start starts a program. Whoever starts it ends it, with Stop or Kill.
@@ -73,17 +74,30 @@ func (q *Process) Ended() <-chan struct{} { return q.ended }
 // PID is the process id.
 func (q *Process) PID() int { return q.cmd.Process.Pid }
 
-// PeakMemory is the largest resident set of the ended process in bytes.
-func (q *Process) PeakMemory() int64 {
-	if u, ok := q.cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
-		return int64(u.Maxrss) << 10
+// PeakMemory is the largest resident set in bytes up to the call of Stop or
+// Kill, VmHWM of /proc/PID/status; 0 if the process ended by itself. The figure
+// that comes with the exit status would begin with the memory of whoever
+// started the process.
+func (q *Process) PeakMemory() int64 { return q.peak }
+
+// measure notes the peak; a process that is gone has none.
+func (q *Process) measure() {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", q.PID()))
+	if err != nil {
+		return
 	}
-	return 0
+	for line := range strings.Lines(string(b)) {
+		var kilobytes int64
+		if n, _ := fmt.Sscanf(line, "VmHWM: %d kB", &kilobytes); n == 1 {
+			q.peak = kilobytes << 10
+		}
+	}
 }
 
 // Kill sends SIGKILL and returns when the process has ended. It is an error if
 // it had ended by itself.
 func (q *Process) Kill() error {
+	q.measure()
 	if err := q.cmd.Process.Kill(); err != nil {
 		<-q.ended
 		return q.Failure()
@@ -99,6 +113,7 @@ func (q *Process) Kill() error {
 // error if it ended with a status other than 0, or not within the limit: then
 // it is killed.
 func (q *Process) Stop(limit time.Duration) (time.Duration, error) {
+	q.measure()
 	begin := time.Now()
 	if err := q.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		<-q.ended

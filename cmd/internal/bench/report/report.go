@@ -79,7 +79,10 @@ type Traffic struct {
 	Sealed       int64 `json:"sealed"` // all objects of the store
 	DataMessages int   `json:"data_messages"`
 	Resent       int   `json:"resent_blocks"`
-	PeakMemory   int64 `json:"agent_peak_memory"`
+	PeakMemory   int64 `json:"agent_peak_memory"` // VmHWM
+	Cuts         int   `json:"cuts,omitempty"`    // of the link
+	ResentBytes  int64 `json:"resent_bytes"`      // by the word of the agent since its last start
+	PerCut       int64 `json:"resent_bytes_per_cut,omitempty"`
 }
 
 // Search is the hunt for secrets in all that an outsider could get hold of.

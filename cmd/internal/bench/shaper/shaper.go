@@ -1,6 +1,6 @@
 // Package shaper is the radio link of a bench run: a TCP proxy between the
-// vehicle and the broker with a limited rate upwards. It sees what a network
-// operator sees, TLS records, and counts them.
+// vehicle and the broker with a limited rate upwards, which can be cut. It sees
+// what a network operator sees, TLS records, and counts them.
 //
 // Side: black.
 package shaper
@@ -21,11 +21,17 @@ import (
 type Link struct {
 	listener net.Listener
 	target   string
-	rate     int64
+	rate     atomic.Int64
 	up, down atomic.Int64
 	line     sync.Mutex // held while bytes are on the way up
 	free     time.Time  // when the way up is free again; under line
+
+	mu   sync.Mutex
+	live map[*pair]bool
 }
+
+// A pair is a connection of the vehicle and what it is passed on to.
+type pair struct{ vehicle, broker net.Conn }
 
 // New makes a link to target, HOST:PORT. rate is in bytes a second upwards for
 // all connections together; 0 is no limit.
@@ -34,7 +40,14 @@ func New(target string, rate int64) (*Link, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot listen for the vehicle: %w", err)
 	}
-	return &Link{listener: l, target: target, rate: rate}, nil
+	return On(l, target, rate), nil
+}
+
+// On is New with a listener that is there already; Run closes it.
+func On(l net.Listener, target string, rate int64) *Link {
+	link := &Link{listener: l, target: target, live: map[*pair]bool{}}
+	link.rate.Store(rate)
+	return link
 }
 
 // Address is what the vehicle connects to.
@@ -42,6 +55,34 @@ func (l *Link) Address() string { return l.listener.Addr().String() }
 
 // Counts are the bytes that passed so far, TLS and all.
 func (l *Link) Counts() (up, down int64) { return l.up.Load(), l.down.Load() }
+
+// SetRate changes the limit from the next bytes on; 0 lifts it.
+func (l *Link) SetRate(rate int64) { l.rate.Store(rate) }
+
+// A Manner is how a connection ends.
+type Manner int
+
+// Manners of a cut.
+const (
+	Closed Manner = iota // FIN: the peer is told that nothing more will come
+	Reset                // RST: what was under way is thrown away
+)
+
+// Cut ends all connections, with what is under way in the link, and returns how
+// many there were.
+func (l *Link) Cut(how Manner) (n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for p := range l.live {
+		if how == Reset {
+			p.abort()
+		}
+		p.close()
+		delete(l.live, p)
+		n++
+	}
+	return n
+}
 
 // Run passes connections on until the context ends; then all are cut. Where the
 // broker cannot be reached, the vehicle's connection is closed at once.
@@ -74,24 +115,49 @@ func (l *Link) pass(ctx context.Context, vehicle net.Conn) {
 		return
 	}
 	defer broker.Close()
-	if l.rate > 0 && errors.Join(small(vehicle), small(broker)) != nil {
+	if l.rate.Load() > 0 && errors.Join(small(vehicle), small(broker)) != nil {
 		return
 	}
-	cut := func() {
-		vehicle.Close()
-		broker.Close()
-	}
-	defer context.AfterFunc(ctx, cut)()
+	p := &pair{vehicle, broker}
+	l.enter(p)
+	defer l.leave(p)
+	defer context.AfterFunc(ctx, p.close)()
 	var both sync.WaitGroup
 	both.Go(func() {
-		defer cut()
+		defer p.close()
 		l.copy(broker, vehicle, &l.up, l.wait)
 	})
 	both.Go(func() {
-		defer cut()
+		defer p.close()
 		l.copy(vehicle, broker, &l.down, func(int) {})
 	})
 	both.Wait()
+}
+
+func (l *Link) enter(p *pair) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.live[p] = true
+}
+
+func (l *Link) leave(p *pair) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.live, p)
+}
+
+func (p *pair) close() {
+	p.vehicle.Close()
+	p.broker.Close()
+}
+
+// abort makes close send RST.
+func (p *pair) abort() {
+	for _, c := range []net.Conn{p.vehicle, p.broker} {
+		if t, ok := c.(*net.TCPConn); ok {
+			_ = t.SetLinger(0) // it may be closed already
+		}
+	}
 }
 
 func small(c net.Conn) error {
@@ -122,7 +188,8 @@ func (l *Link) copy(dst io.Writer, src io.Reader, count *atomic.Int64, wait func
 
 // wait takes as long as n bytes take on the way up.
 func (l *Link) wait(n int) {
-	if l.rate <= 0 {
+	rate := l.rate.Load()
+	if rate <= 0 {
 		return
 	}
 	l.line.Lock()
@@ -130,7 +197,7 @@ func (l *Link) wait(n int) {
 	if l.free.Before(now) {
 		l.free = now
 	}
-	l.free = l.free.Add(time.Duration(int64(n) * int64(time.Second) / l.rate))
+	l.free = l.free.Add(time.Duration(int64(n) * int64(time.Second) / rate))
 	due := l.free
 	l.line.Unlock()
 	time.Sleep(time.Until(due))

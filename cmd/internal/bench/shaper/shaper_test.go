@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -123,4 +124,36 @@ func TestEndCutsConnections(t *testing.T) {
 	require.ErrorIs(t, <-done, context.Canceled)
 	_, err = c.Read(make([]byte, 1))
 	require.Error(t, err)
+}
+
+// TestCut: the vehicle notices either way, and may connect again.
+func TestCut(t *testing.T) {
+	l := run(t, echo(t).Addr().String(), 1<<20)
+	require.Zero(t, l.Cut(shaper.Reset), "nobody is connected")
+	for how, want := range map[shaper.Manner]error{shaper.Closed: io.EOF, shaper.Reset: syscall.ECONNRESET} {
+		c, err := net.Dial("tcp", l.Address())
+		require.NoError(t, err)
+		_, err = c.Write([]byte("x"))
+		require.NoError(t, err)
+		_, err = io.ReadFull(c, make([]byte, 1))
+		require.NoError(t, err)
+		require.Equal(t, 1, l.Cut(how))
+		_, err = c.Read(make([]byte, 1))
+		require.ErrorIs(t, err, want)
+		require.Zero(t, l.Cut(how))
+		require.NoError(t, c.Close())
+	}
+}
+
+// TestRateIsLifted sends what would take a day.
+func TestRateIsLifted(t *testing.T) {
+	l := run(t, echo(t).Addr().String(), 1)
+	l.SetRate(0)
+	c, err := net.Dial("tcp", l.Address())
+	require.NoError(t, err)
+	defer c.Close()
+	_, err = c.Write(make([]byte, 86_400))
+	require.NoError(t, err)
+	_, err = io.ReadFull(c, make([]byte, 86_400))
+	require.NoError(t, err)
 }

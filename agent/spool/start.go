@@ -1,0 +1,87 @@
+package spool
+
+import (
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+
+	"roadseal/crypto/envelope"
+	"roadseal/hal/durable"
+)
+
+// Open reads the folder's names and its records, removes the litter of a crash
+// and leaves alone what it does not know. It opens no object.
+func Open(fsys durable.FS, o Options) (*Spool, error) {
+	s := &Spool{fsys: fsys, opt: o, entries: map[envelope.Name]*item{}, known: map[Tag]int{},
+		losses: newLosses(), changed: make(chan struct{}, 1)}
+	if err := s.readNames(); err != nil {
+		return nil, err
+	}
+	slices.SortFunc(s.queue, (*item).compare)
+	var tags, losses int
+	s.tagsRec, s.tags, tags = readTags(fsys)
+	s.losses.record, losses = readRecord(fsys, lossesFile, lossesHead, s.losses.use)
+	s.usage.UnreadLines = tags + losses
+	s.mend()
+	if free, err := fsys.Free(); err == nil {
+		s.keepReserve(free)
+	}
+	return s, nil
+}
+
+// readNames fills the tables from the folder. Where one object is there twice
+// (a rename whose old name came back after a power cut) its later state counts.
+func (s *Spool) readNames() error {
+	var litter []string
+	streams := map[string]string{}
+	err := s.fsys.List(".", func(d fs.DirEntry) error {
+		name := d.Name()
+		e, st, ok := parseFileName(name)
+		old := s.entries[e.Name]
+		switch {
+		case strings.HasSuffix(name, durable.TmpSuffix):
+			litter = append(litter, name)
+		case ok && old == nil:
+			if streams[e.Stream] == "" { // one string for all, not a piece of each name
+				streams[strings.Clone(e.Stream)] = strings.Clone(e.Stream)
+			}
+			e.Stream = streams[e.Stream]
+			s.add(e, st)
+		case ok && old.fileName(st) == name:
+			litter = append(litter, old.fileName(min(st, old.state)))
+			s.forget(old)
+			s.add(old.Entry, max(st, old.state))
+		case name == reserveFile:
+			s.reserve = true
+		case name != tagsFile && name != lossesFile:
+			s.usage.Foreign++
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("cannot read the spool: %w", err)
+	}
+	for _, name := range litter {
+		if err := s.fsys.Remove(name); err != nil {
+			return fmt.Errorf("cannot clean the spool: %w", err)
+		}
+	}
+	// Also for the names that were found: a process that was killed may not
+	// have come to the sync.
+	return s.fsys.Sync(".")
+}
+
+// mend makes the records whole again. Losses whose objects are there and good
+// are taken back: the start before ended between the record and the act.
+func (s *Spool) mend() {
+	for _, loss := range s.Losses() {
+		if it := s.entries[loss.Entry.Name]; it != nil && it.state != damaged {
+			s.losses.note(loss, -1)
+			s.losses.stale = true
+		}
+	}
+	// Where this cannot be done now, the next line does it.
+	_ = s.insist(func() error { return s.losses.settle(s.losses.all()) })
+	_ = s.insist(func() error { return s.tagsRec.settle(s.tagLines()) })
+}
