@@ -1,7 +1,10 @@
 package agent
 
 import (
+	"bytes"
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -108,4 +111,29 @@ func FuzzValue(f *testing.F) {
 		require.NoError(t, err)
 		require.Equal(t, string(b), string(again), "what is whole has one form")
 	})
+}
+
+// TestTheStateOfTheFirstReleaseIsRead, frozen: every later release reads it.
+func TestTheStateOfTheFirstReleaseIsRead(t *testing.T) {
+	d, err := durable.OpenDisk(t.TempDir())
+	require.NoError(t, err)
+	defer d.Close()
+	for _, name := range []string{bootFile, tagFile, timeFile} {
+		b, err := os.ReadFile(filepath.Join("../testdata/state/v1", name))
+		require.NoError(t, err)
+		require.NoError(t, durable.WriteVolatile(d, ".", name, b))
+		_, whole, err := readValue(d, name)
+		require.NoError(t, err)
+		require.True(t, whole)
+	}
+	boot, damage, err := nextBoot(d, nil)
+	require.NoError(t, err)
+	require.Empty(t, damage)
+	require.EqualValues(t, 8, boot)
+	key, err := ReadTagKey(d)
+	require.NoError(t, err)
+	require.Equal(t, bytes.Repeat([]byte{0x5a, 0xa5}, 16), key)
+	at, err := timeFloor(d, buildDate)
+	require.NoError(t, err)
+	require.Equal(t, time.Date(2026, 11, 24, 9, 0, 0, 0, time.UTC), at)
 }
