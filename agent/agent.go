@@ -126,8 +126,8 @@ func (a *Agent) open() (err error) {
 	var damage string
 	a.boot, damage, err = nextBoot(a.state, func() (uint32, error) { return spool.LastBoot(a.queue) })
 	a.damaged(damage)
-	if errors.Is(err, unix.ENOSPC) {
-		a.full, err = err, nil // uploading makes room
+	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EROFS) || errors.Is(err, unix.EIO) {
+		a.full, err = err, nil // what is sealed can still be uploaded, which makes room
 	}
 	if err != nil {
 		return err

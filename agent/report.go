@@ -2,9 +2,12 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"roadseal/agent/health"
 	"roadseal/agent/policy"
@@ -73,7 +76,7 @@ func (a *Agent) problems(s *health.Status) (all []string) {
 	add := func(format string, args ...any) { all = append(all, fmt.Sprintf(format, args...)) }
 	if a.full != nil {
 		s.Spool.Full = true
-		add("nothing is recorded until uploading has made room: the disk was full at the start")
+		add("nothing is recorded, what is sealed is uploaded: the disk %s", why(a.full))
 	}
 	all = append(all, a.damages...)
 	if s.GNSS != nil && !s.GNSS.Up {
@@ -113,6 +116,17 @@ func (a *Agent) problems(s *health.Status) (all []string) {
 		add("%d files in the spool belong to another release and are left alone", s.Spool.Foreign)
 	}
 	return all
+}
+
+// why is what a start found that could not be counted.
+func why(err error) string {
+	switch {
+	case errors.Is(err, unix.ENOSPC):
+		return "was full at the start; recording begins when uploading has made room"
+	case errors.Is(err, unix.EROFS):
+		return "is read-only, as a worn one ends; hint: replace the medium, then restart the agent"
+	}
+	return "could not be written at the start: " + err.Error()
 }
 
 // lossCounts says what was lost since the unit was set up.

@@ -12,7 +12,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"roadseal/agent/spool"
 	"roadseal/hal/durable"
 )
 
@@ -35,13 +34,15 @@ func nextBoot(state durable.FS, lastBoot func() (uint32, error)) (boot uint32, d
 		last, err = strconv.ParseUint(text, 10, 32)
 	}
 	switch {
-	case err == nil, errors.Is(err, fs.ErrNotExist):
-	case errors.Is(err, errDamaged), errors.Is(err, unix.EIO), errors.Is(err, strconv.ErrSyntax), errors.Is(err, strconv.ErrRange):
+	case err == nil:
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, errDamaged), errors.Is(err, strconv.ErrSyntax), errors.Is(err, strconv.ErrRange):
 		found, ferr := lastBoot()
 		if ferr != nil {
 			return 0, "", ferr
 		}
-		last, damage = uint64(found), "the boot counter was damaged and goes on from the names in the spool"
+		if last = uint64(found); last > 0 || !errors.Is(err, fs.ErrNotExist) {
+			damage = "the boot counter was damaged and goes on from the names in the spool"
+		}
 	default:
 		return 0, "", fmt.Errorf("cannot read the boot counter: %w", err)
 	}
@@ -54,8 +55,8 @@ func nextBoot(state durable.FS, lastBoot func() (uint32, error)) (boot uint32, d
 	return boot, damage, nil
 }
 
-// ErrAgain is what Run returns when the disk was full at the start, so that the
-// agent uploaded only, and has room now: make a new Agent, which records.
+// ErrAgain is what Run returns when this start could not be counted, so that the
+// agent uploaded only, and the disk has room now: make a new Agent, which records.
 var ErrAgain = errors.New("the disk has room again")
 
 // Room that a start needs, and how often it is looked for.
@@ -64,8 +65,9 @@ const (
 	lookEvery = 5 * time.Second
 )
 
-// awaitRoom removes delivered objects from a disk that was full at the start,
-// until there is room to begin anew.
+// awaitRoom has what can give way leave a disk that was full at the start, until
+// there is room to begin anew. A disk that cannot be written is only uploaded
+// from.
 func (a *Agent) awaitRoom(ctx context.Context) error {
 	for a.full != nil {
 		select {
@@ -73,11 +75,8 @@ func (a *Agent) awaitRoom(ctx context.Context) error {
 			return ctx.Err()
 		case <-time.After(lookEvery):
 		}
-		draft, err := a.spool.Create(spool.Classes, startRoom)
-		if err == nil {
-			err = draft.Discard()
-		}
-		if free, ferr := a.queue.Free(); err == nil && ferr == nil && free >= startRoom {
+		err := a.spool.Clear(startRoom)
+		if free, ferr := a.queue.Free(); err == nil && ferr == nil && free >= startRoom && !errors.Is(a.full, unix.EROFS) {
 			return ErrAgain
 		}
 	}
@@ -139,7 +138,7 @@ func timeFloor(state durable.FS, build time.Time) (time.Time, error) {
 	text, _, err := readValue(state, timeFile)
 	switch {
 	case err == nil:
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, errDamaged), errors.Is(err, unix.EIO):
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, errDamaged):
 		return build, nil
 	default:
 		return time.Time{}, fmt.Errorf("cannot read the trusted time: %w", err)

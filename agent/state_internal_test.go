@@ -61,7 +61,10 @@ func (l *life) start(fsys durable.FS) error {
 	if err != nil {
 		return err
 	}
-	boot, _, err := nextBoot(fsys, func() (uint32, error) { return 0, errors.New("the boot counter is damaged") })
+	boot, damage, err := nextBoot(fsys, func() (uint32, error) { return 0, nil })
+	if damage != "" {
+		err = errors.New(damage)
+	}
 	if err == nil && boot <= l.boot {
 		err = fmt.Errorf("start %d comes after start %d", boot, l.boot)
 	}

@@ -56,11 +56,10 @@ func (a *Agent) tellOnce(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	e, err := a.intake.Health(ctx, b, sequence)
-	if err == nil {
-		a.told.wait(e.Name, told)
-	}
-	return err
+	return a.told.wait(told, func() (envelope.Name, error) {
+		e, err := a.intake.Health(ctx, b, sequence)
+		return e.Name, err
+	})
 }
 
 // A told knows which losses stand in documents that have no receipt yet. Until
@@ -87,16 +86,20 @@ func (t *told) untold(losses []spool.Loss) []spool.Loss {
 	return slices.DeleteFunc(losses, func(l spool.Loss) bool { return in[l] })
 }
 
-func (t *told) wait(document envelope.Name, losses []spool.Loss) {
+// wait notes the losses in a document that seal makes. Its receipt is not looked
+// at before that.
+func (t *told) wait(losses []spool.Loss, seal func() (envelope.Name, error)) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if len(losses) == 0 {
-		return
+	document, err := seal()
+	if err != nil || len(losses) == 0 {
+		return err
 	}
 	if t.waiting == nil {
 		t.waiting = map[envelope.Name][]spool.Loss{}
 	}
 	t.waiting[document] = losses
+	return nil
 }
 
 // delivered returns the losses in a document that has its receipt.

@@ -16,9 +16,12 @@ func TestALossIsToldUntilADocumentWithItHasItsReceipt(t *testing.T) {
 	var a told
 	require.Equal(t, []spool.Loss{loss(1), loss(2)}, a.untold([]spool.Loss{loss(1), loss(2)}))
 	first, second := envelope.Name{100}, envelope.Name{200}
-	a.wait(first, []spool.Loss{loss(1), loss(2)})
+	wait := func(document envelope.Name, losses ...spool.Loss) {
+		require.NoError(t, a.wait(losses, func() (envelope.Name, error) { return document, nil }))
+	}
+	wait(first, loss(1), loss(2))
 	require.Equal(t, []spool.Loss{loss(3)}, a.untold([]spool.Loss{loss(1), loss(2), loss(3)}), "not twice while a document waits")
-	a.wait(second, []spool.Loss{loss(3)})
+	wait(second, loss(3))
 
 	// The first document gives way to others itself: what it told is told again.
 	require.Equal(t, []spool.Loss{loss(1), loss(2), loss(100)}, a.untold([]spool.Loss{loss(1), loss(2), loss(3), loss(100)}))

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"roadseal/hal/durable"
 )
 
@@ -13,7 +15,7 @@ import (
 var errDamaged = errors.New("damaged")
 
 // maxValue bounds what is read of such a file.
-const maxValue = 256
+const maxValue = 1 << 20
 
 // valueCheck is the first 8 hex digits of the SHA-256 of the file's name, a
 // space and the value.
@@ -39,7 +41,13 @@ func writeValue(state durable.FS, name, value string) error {
 // file is as it was written. Its errors match fs.ErrNotExist and errDamaged.
 func readValue(state durable.FS, name string) (value string, whole bool, err error) {
 	b, err := durable.ReadFile(state, name, maxValue)
-	if err != nil {
+	if errors.Is(err, unix.EIO) {
+		b, err = durable.ReadFile(state, name, maxValue) // one failing call proves little
+	}
+	switch {
+	case errors.Is(err, unix.EIO):
+		return "", false, errDamaged
+	case err != nil:
 		return "", false, err
 	}
 	for line := range strings.Lines(string(b)) {

@@ -36,8 +36,8 @@ func TestWear(t *testing.T) {
 		_, err := rng.Read(clip)
 		require.NoError(t, err)
 		u.write(fmt.Sprintf("record/20261124_05%02d00_NF.mp4", i), string(clip))
-		u.until("sealed", func(s *health.Status) bool { return s.Cameras[0].Sealed == i+1 })
 	}
+	u.until("sealed", func(s *health.Status) bool { return s.Cameras[0].Sealed == clips })
 	u.drive(50)
 	u.until("fixes came in", func(s *health.Status) bool { return s.GNSS.InMemory >= 49 })
 	require.NoError(t, stop())

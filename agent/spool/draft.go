@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 
 	"roadseal/crypto/envelope"
 	"roadseal/hal/durable"
@@ -22,6 +23,10 @@ type Draft struct {
 	err     error
 }
 
+// maxTaken is how many names of drafts may be taken by litter that cannot be
+// removed.
+const maxTaken = 100
+
 // Create begins an object of a retention class and of about the given size in
 // bytes. It makes room: FORMAT.md says in which order objects give way. It
 // returns ErrFull where that is not enough, and ErrTooLarge where it never would
@@ -39,9 +44,15 @@ func (s *Spool) Create(class int, size int64) (*Draft, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.serial++
-	d := &Draft{s: s, name: fmt.Sprintf("%d%s", s.serial, durable.TmpSuffix), class: class, size: size, swapped: swapped}
-	if d.f, err = s.fsys.Create(d.name); err != nil {
+	d := &Draft{s: s, class: class, size: size, swapped: swapped}
+	for range maxTaken {
+		s.serial++
+		d.name = fmt.Sprintf("%d%s", s.serial, durable.TmpSuffix)
+		if d.f, err = s.fsys.Create(d.name); !errors.Is(err, fs.ErrExist) {
+			break
+		}
+	}
+	if err != nil {
 		s.credit += swapped
 		return nil, err
 	}

@@ -41,10 +41,15 @@ const (
 func readRecord(fsys durable.FS, name, head string, use func(text string) bool) (r *record, unread int) {
 	r = &record{fsys: fsys, name: name, head: head, stale: true}
 	f, err := fsys.Open(name)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		f, err = fsys.Open(name) // one failing call must not cost all lines
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return r, 0
 	}
 	if err != nil {
+		// What cannot be read now is not written over: somebody may read it yet.
+		_ = fsys.Rename(name, name+".unread")
 		return r, 1
 	}
 	unread = r.read(bufio.NewReaderSize(io.LimitReader(f, maxRecord), maxLine), use)

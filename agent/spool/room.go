@@ -58,6 +58,31 @@ func (s *Spool) unneeded(need int64) (drop []*item, freed int64) {
 
 func always(*item) bool { return true }
 
+// Clear makes room on a disk that is too full to start on: until need bytes are
+// free it removes delivered objects, damaged ones, and then undelivered ones,
+// from the least valuable class on. It returns ErrFull where all that is not
+// enough; nothing has been removed then.
+func (s *Spool) Clear(need int64) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	free, err := s.fsys.Free()
+	if err != nil || free >= need {
+		return err
+	}
+	c := choice{need: need - free, chosen: map[*item]bool{}}
+	for _, st := range []state{stored, damaged} {
+		c.take(s, func(it *item) bool { return it.state == st }, always)
+	}
+	for d := Classes; d > 0; d-- {
+		c.take(s, func(it *item) bool { return it.state == queued && it.Class == d }, always)
+	}
+	drop, freed := c.spare()
+	if free+freed < need {
+		return ErrFull
+	}
+	return s.drop(drop)
+}
+
 // worth chooses undelivered objects that give way to one of a class, until need
 // bytes are found, if they are. Less valuable classes come first, with what they
 // hold above their shares; then more valuable ones, with the same, if the class
@@ -105,7 +130,7 @@ func (c *choice) take(s *Spool, among, may func(*item) bool) {
 	}
 	var all []*item
 	for _, it := range s.entries {
-		if among(it) && !c.chosen[it] {
+		if among(it) && !c.chosen[it] && !it.stuck {
 			all = append(all, it)
 		}
 	}
@@ -159,6 +184,7 @@ func (s *Spool) drop(items []*item) error {
 
 func (s *Spool) remove(it *item) error {
 	if err := s.fsys.Remove(it.fileName(it.state)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		it.stuck = true
 		return err
 	}
 	if it.state == queued {

@@ -28,6 +28,10 @@ type gauge struct {
 	*crashfs.FS
 	free int64
 	err  error
+
+	stuck string // part of the names that cannot be removed
+	shut  string // a name that cannot be opened
+	fails int    // so often
 }
 
 func (g *gauge) Free() (int64, error) { return g.free, g.err }
@@ -42,7 +46,7 @@ func newTank(t *testing.T, opt spool.Options, objects string) *tank {
 	if opt.MaxBytes == 0 {
 		opt.MaxBytes = 1 << 40
 	}
-	k := &tank{t: t, disk: &gauge{crashfs.New(crashfs.Options{}), 1 << 40, nil}, objects: strings.Fields(objects), opt: opt}
+	k := &tank{t: t, disk: &gauge{FS: crashfs.New(crashfs.Options{}), free: 1 << 40}, objects: strings.Fields(objects), opt: opt}
 	for i, o := range k.objects {
 		var class, size int
 		var st byte

@@ -70,6 +70,7 @@ type item struct {
 	state    state
 	priority int
 	upload   bool
+	stuck    bool // cannot be removed: it must not keep others from giving way
 }
 
 // age orders objects as they were sealed.

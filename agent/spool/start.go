@@ -63,8 +63,8 @@ func (s *Spool) readNames() error {
 		return fmt.Errorf("cannot read the spool: %w", err)
 	}
 	for _, name := range litter {
-		if err := s.fsys.Remove(name); err != nil {
-			return fmt.Errorf("cannot clean the spool: %w", err)
+		if s.fsys.Remove(name) != nil {
+			s.usage.Foreign++ // it does no harm where it is
 		}
 	}
 	// Also for the names that were found: a process that was killed may not

@@ -176,6 +176,7 @@ func (s *session) choose() error {
 		t, err := newTransfer(e, s.report.effort(e.Name))
 		if err != nil {
 			s.putOff(e, "cannot offer: "+err.Error(), firstDelay)
+			s.dirty = true // there may be others, and a time to look again
 			continue
 		}
 		s.hand = append(s.hand, t)

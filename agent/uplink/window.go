@@ -102,7 +102,9 @@ func (s *session) have(t *transfer, h wire.Have) {
 		t.due = time.Now().Add(receiptTime)
 		t.full = true
 	case !full:
-		t.due = time.Now().Add(t.patience)
+		if news || confirmed+lost > 0 || t.full { // an old HAVE again is no news
+			t.due = time.Now().Add(t.patience)
+		}
 		t.full = false
 	}
 }

@@ -25,7 +25,7 @@ power: SIGKILL at every durable system call; every state that a power cut can
 leave of what was not synced, by two models of a file system; ENOSPC and EIO at
 every operation; a second fault during the recovery from a first. After each
 they are started again, and every clip must be in the store exactly once, whole,
-with nothing left over. A guard then takes each sync out of the recording: the
+or named as a loss if it had to give way, with nothing left over. A guard then takes each sync out of the recording: the
 replay must notice.
 
 It needs root and the Debian package strace, with --arch armv7 also qemu-user,

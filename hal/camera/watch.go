@@ -118,7 +118,7 @@ func (w *watch) wait(ctx context.Context, deadline time.Time) ([]event, error) {
 	}
 	// If ctx has ended already this runs at once, on a goroutine of its own;
 	// either way it sets its deadline after ours.
-	stop := context.AfterFunc(ctx, func() { _ = w.file.SetReadDeadline(time.Unix(1, 0)) })
+	stop := context.AfterFunc(ctx, func() { _ = w.file.SetReadDeadline(time.Now()) })
 	defer stop()
 	n, err := w.file.Read(w.buf)
 	if err != nil {

@@ -159,11 +159,18 @@ func (d *Disk) openDir(dir string) (*os.File, error) {
 	return os.NewFile(uintptr(fd), filepath.Join(d.path, dir)), nil
 }
 
+// fewFiles is how many more files make a file system full, whatever bytes it
+// has left.
+const fewFiles = 64
+
 // Free implements FS with the blocks that an ordinary user may take.
 func (d *Disk) Free() (int64, error) {
 	var st unix.Statfs_t
 	if err := unix.Statfs(d.path, &st); err != nil {
 		return 0, &fs.PathError{Op: "statfs", Path: d.path, Err: err}
+	}
+	if st.Files > 0 && st.Ffree < fewFiles {
+		return 0, nil
 	}
 	return int64(st.Bavail) * int64(st.Bsize), nil
 }
@@ -173,6 +180,9 @@ func (d *Disk) Free() (int64, error) {
 // It fails with ErrLocked if another process holds it.
 func (d *Disk) Lock(name string) (io.Closer, error) {
 	f, err := d.root.OpenFile(name, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
+	if errors.Is(err, unix.EROFS) {
+		f, err = d.root.OpenFile(name, os.O_RDONLY|unix.O_NOFOLLOW, 0)
+	}
 	if err != nil {
 		return nil, err
 	}

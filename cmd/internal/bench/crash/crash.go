@@ -40,12 +40,12 @@ type Plan struct {
 
 // Native is the whole: every call, every fault, every sync.
 func Native() Plan {
-	return Plan{Busy: 4, Waiting: 10, Every: 1, States: 600, Doubles: 60, Collector: true, Guard: true}
+	return Plan{Busy: 4, Waiting: 10, Every: 1, States: 520, Doubles: 60, Collector: true, Guard: true}
 }
 
 // Emulated is a sample of the agent's sweeps: a program in an emulator takes
 // ten times as long.
-func Emulated() Plan { return Plan{Busy: 2, Every: 3, States: 120} }
+func Emulated() Plan { return Plan{Busy: 2, Every: 4, States: 100} }
 
 // A Report is the outcome of a run.
 type Report struct {
@@ -216,7 +216,7 @@ const workRoom = 512 << 20
 func workFolder() string {
 	const memory = "/dev/shm"
 	var st unix.Statfs_t
-	if err := unix.Statfs(memory, &st); err == nil && int64(st.Bavail)*st.Bsize >= workRoom {
+	if err := unix.Statfs(memory, &st); err == nil && int64(st.Bavail)*int64(st.Bsize) >= workRoom {
 		return memory
 	}
 	return os.TempDir()

@@ -3,6 +3,7 @@ package crash
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -16,28 +17,37 @@ import (
 	"roadseal/cmd/internal/bench/crash/disk"
 )
 
-// programs builds agent and collector once.
-var programs = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "roadseal-crash-bin-")
-	if err != nil {
-		return "", err
+// programs builds agent and collector once, in the folder bin.
+var programs = sync.OnceValue(func() error {
+	// The test cache sees what this process reads, not what the compiler does.
+	for _, dir := range []string{"agent", "cmd", "crypto", "hal"} {
+		err := filepath.WalkDir(filepath.Join("../../../..", dir), func(path string, _ fs.DirEntry, err error) error {
+			_, serr := os.Stat(path)
+			return errors.Join(err, ignoreMissing(serr))
+		})
+		if err != nil {
+			return err
+		}
 	}
-	build := exec.Command("go", "build", "-buildvcs=false", "-o", dir, "roadseal/cmd/roadseal-agent", "roadseal/cmd/roadseal-collector")
+	build := exec.Command("go", "build", "-buildvcs=false", "-o", bin, "roadseal/cmd/roadseal-agent", "roadseal/cmd/roadseal-collector")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
-		return dir, errors.Join(err, errors.New(string(out)))
+		return fmt.Errorf("cannot build the programs: %w\n%s", err, out)
 	}
-	return dir, nil
+	return nil
 })
+
+var bin string
 
 func TestMain(m *testing.M) { os.Exit(runAndClean(m)) }
 
 func runAndClean(m *testing.M) int {
-	code := m.Run()
-	if dir, err := programs(); err == nil {
-		_ = os.RemoveAll(dir) // of this process alone
+	var err error
+	if bin, err = os.MkdirTemp("", "roadseal-crash-bin-"); err != nil {
+		panic(err)
 	}
-	return code
+	defer os.RemoveAll(bin)
+	return m.Run()
 }
 
 func options(t *testing.T) Options {
@@ -45,13 +55,12 @@ func options(t *testing.T) Options {
 	if _, err := exec.LookPath("strace"); err != nil || os.Geteuid() != 0 {
 		t.Skip("needs root and strace")
 	}
-	dir, err := programs()
-	require.NoError(t, err)
+	require.NoError(t, programs())
 	p := Plan{Busy: 2, Every: 90, States: 4, Doubles: 2, Collector: true}
 	if testing.Short() {
 		p = Plan{Busy: 2, Every: 140, States: 2, Doubles: 1}
 	}
-	return Options{Agent: filepath.Join(dir, "roadseal-agent"), Collector: filepath.Join(dir, "roadseal-collector"), Seed: 7, Plan: p}
+	return Options{Agent: filepath.Join(bin, "roadseal-agent"), Collector: filepath.Join(bin, "roadseal-collector"), Seed: 7, Plan: p}
 }
 
 func testKit(t *testing.T) *kit {

@@ -71,6 +71,7 @@ func TestJumps(t *testing.T) {
 	const rounds, jumps, seed = 4, 250, 11
 	rng := rand.New(rand.NewPCG(seed, 0))
 	w := newWorld(t, 0)
+	w.record(growing, time.Time{}) // found at the start, and watched for a while whether it grows
 	w.startAgent()
 	met := 1
 	jump := func(offset time.Duration) {
