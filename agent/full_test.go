@@ -63,3 +63,33 @@ func TestAFullDiskAtTheStartStillUploads(t *testing.T) {
 type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
+
+// TestAReadOnlyDiskStillUploads: the usual end of worn flash. The agent runs,
+// says what is amiss, and stops clean.
+func TestAReadOnlyDiskStillUploads(t *testing.T) {
+	u := newUnit(t)
+	small := t.TempDir()
+	if err := syscall.Mount("tmpfs", small, "tmpfs", 0, "size=2m"); err != nil {
+		t.Skipf("this user cannot mount a small disk: %v", err)
+	}
+	t.Cleanup(func() { require.NoError(t, syscall.Unmount(small, 0)) })
+	text, err := os.ReadFile(filepath.Join(u.dir, "agent.toml"))
+	require.NoError(t, err)
+	u.write("agent.toml", strings.NewReplacer(`state = "state"`, `state = "`+small+`/state"`, `keep_free = "1MB"`, "").Replace(string(text)))
+	_, stop := u.start()
+	require.NoError(t, stop())
+	require.NoError(t, syscall.Mount("tmpfs", small, "tmpfs", syscall.MS_REMOUNT|syscall.MS_RDONLY, ""))
+
+	c, err := config.Load(filepath.Join(u.dir, "agent.toml"))
+	require.NoError(t, err)
+	a, err := agent.New(agent.Options{Config: c, Version: "test", Build: build, Log: slog.New(slog.DiscardHandler)})
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- a.Run(ctx) }()
+	u.until("said", func(s *health.Status) bool { return strings.Contains(strings.Join(s.Problems, ";"), "is read-only") })
+	cancel()
+	require.NoError(t, <-done)
+	require.NoError(t, a.Close())
+}
