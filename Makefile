@@ -53,7 +53,7 @@ test: ## all unit and integration tests
 
 .PHONY: lint
 lint: ## gofmt, vet, staticcheck, tidy go.mod (staticcheck comes through Go)
-	@echo "gofmt"; test -z "$$(gofmt -l . | tee /dev/stderr)"
+	@echo "gofmt"; bad=$$(gofmt -l .); if test -n "$$bad"; then echo "$$bad"; exit 1; fi
 	@echo "go vet"; go vet ./...
 	@echo "go mod tidy"; go mod tidy -diff
 	@echo "staticcheck"; go run $(STATICCHECK) ./...
