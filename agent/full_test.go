@@ -18,18 +18,23 @@ import (
 	"roadseal/agent/health"
 )
 
+// onSmallDisk puts the unit's state on a tmpfs of 2 MiB and returns its path.
+func (u *unit) onSmallDisk() (small string) {
+	u.t.Helper()
+	small = u.t.TempDir()
+	if err := syscall.Mount("tmpfs", small, "tmpfs", 0, "size=2m"); err != nil {
+		u.t.Skipf("this user cannot mount a small disk: %v", err)
+	}
+	u.t.Cleanup(func() { require.NoError(u.t, syscall.Unmount(small, 0)) })
+	u.configure(`state = "state"`, `state = "`+small+`/state"`, `keep_free = "1MB"`, "")
+	return small
+}
+
 // TestAFullDiskAtTheStartStillUploads: the agent starts, says what is amiss, and
 // begins anew once there is room.
 func TestAFullDiskAtTheStartStillUploads(t *testing.T) {
 	u := newUnit(t)
-	small := t.TempDir()
-	if err := syscall.Mount("tmpfs", small, "tmpfs", 0, "size=2m"); err != nil {
-		t.Skipf("this user cannot mount a small disk: %v", err)
-	}
-	t.Cleanup(func() { require.NoError(t, syscall.Unmount(small, 0)) })
-	text, err := os.ReadFile(filepath.Join(u.dir, "agent.toml"))
-	require.NoError(t, err)
-	u.write("agent.toml", strings.NewReplacer(`state = "state"`, `state = "`+small+`/state"`, `keep_free = "1MB"`, "").Replace(string(text)))
+	small := u.onSmallDisk()
 	c, err := config.Load(filepath.Join(u.dir, "agent.toml"))
 	require.NoError(t, err)
 	o := agent.Options{Config: c, Version: "test", Build: build, Log: slog.New(slog.DiscardHandler)}
@@ -68,14 +73,7 @@ func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 // says what is amiss, and stops clean.
 func TestAReadOnlyDiskStillUploads(t *testing.T) {
 	u := newUnit(t)
-	small := t.TempDir()
-	if err := syscall.Mount("tmpfs", small, "tmpfs", 0, "size=2m"); err != nil {
-		t.Skipf("this user cannot mount a small disk: %v", err)
-	}
-	t.Cleanup(func() { require.NoError(t, syscall.Unmount(small, 0)) })
-	text, err := os.ReadFile(filepath.Join(u.dir, "agent.toml"))
-	require.NoError(t, err)
-	u.write("agent.toml", strings.NewReplacer(`state = "state"`, `state = "`+small+`/state"`, `keep_free = "1MB"`, "").Replace(string(text)))
+	small := u.onSmallDisk()
 	_, stop := u.start()
 	require.NoError(t, stop())
 	require.NoError(t, syscall.Mount("tmpfs", small, "tmpfs", syscall.MS_REMOUNT|syscall.MS_RDONLY, ""))

@@ -23,9 +23,7 @@ func TestWear(t *testing.T) {
 	}
 	disk, device := ext4(t)
 	u := newUnit(t)
-	text, err := os.ReadFile(filepath.Join(u.dir, "agent.toml"))
-	require.NoError(t, err)
-	u.write("agent.toml", strings.Replace(string(text), `state = "state"`, `state = "`+disk+`/state"`, 1))
+	u.configure(`state = "state"`, `state = "`+disk+`/state"`)
 	_, stop := u.start()
 
 	const clips, size = 50, 1_000_000

@@ -52,15 +52,17 @@ func readRecord(fsys durable.FS, name, head string, use func(text string) bool) 
 		_ = fsys.Rename(name, name+".unread")
 		return r, 1
 	}
-	unread = r.read(bufio.NewReaderSize(io.LimitReader(f, maxRecord), maxLine), use)
-	if f.Close() != nil {
+	unread, err = r.read(bufio.NewReaderSize(io.LimitReader(f, maxRecord), maxLine), use)
+	if errors.Join(err, f.Close()) != nil {
+		_ = fsys.Rename(name, name+".unread") // as above: it is written anew with what was read
 		unread++
 	}
 	r.stale = unread > 0
 	return r, unread
 }
 
-func (r *record) read(b *bufio.Reader, use func(text string) bool) (unread int) {
+// read takes all lines up to the end or to an error of the medium.
+func (r *record) read(b *bufio.Reader, use func(text string) bool) (unread int, err error) {
 	first, long := true, false // long: the rest of a line that was too long
 	for {
 		line, err := b.ReadSlice('\n')
@@ -80,11 +82,11 @@ func (r *record) read(b *bufio.Reader, use func(text string) bool) (unread int) 
 			unread++
 		}
 		first, long = false, errors.Is(err, bufio.ErrBufferFull)
-		if err != nil && !long {
-			if err != io.EOF {
-				unread++
-			}
-			return unread
+		switch {
+		case err == io.EOF:
+			return unread, nil
+		case err != nil && !long:
+			return unread, err
 		}
 	}
 }

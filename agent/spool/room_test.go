@@ -32,6 +32,8 @@ type gauge struct {
 	stuck string // part of the names that cannot be removed
 	shut  string // a name that cannot be opened
 	fails int    // so often
+
+	readable int // bytes of it, if not 0
 }
 
 func (g *gauge) Free() (int64, error) { return g.free, g.err }

@@ -33,7 +33,7 @@ func TestScripts(t *testing.T) {
 			return err
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			// fill FILE: replaces the script's placeholders by keys and paths.
+			// fill FILE: puts keys and paths into the script's file.
 			"fill": func(ts *testscript.TestScript, _ bool, args []string) {
 				s := strings.NewReplacer("READER", ts.Getenv("READER"), "RECEIPT", ts.Getenv("RECEIPT"), "WORK", ts.Getenv("WORK")).
 					Replace(ts.ReadFile(args[0]))

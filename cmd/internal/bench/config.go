@@ -1,15 +1,12 @@
 package bench
 
 import (
-	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 
-	"github.com/pelletier/go-toml/v2"
-
 	"roadseal/cmd/internal/bench/pki"
 	"roadseal/cmd/internal/bench/player"
+	"roadseal/cmd/internal/bench/process"
 )
 
 // benchPattern takes BlackVue's names and the same with .ts, which the preset
@@ -59,11 +56,7 @@ func collectorConfig(f folder, e enrolment, broker string) (string, error) {
 }
 
 func writeConfig(path string, conf table) (string, error) {
-	b, err := toml.Marshal(conf)
-	if err != nil {
-		return "", fmt.Errorf("cannot write %s: %w", filepath.Base(path), err)
-	}
-	return path, os.WriteFile(path, b, 0o600)
+	return path, process.WriteConfig(path, conf)
 }
 
 func onlyMP4(clips []player.Sample) bool {

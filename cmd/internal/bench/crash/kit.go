@@ -1,20 +1,16 @@
 package crash
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
 	"sync"
 	"time"
 
-	"github.com/pelletier/go-toml/v2"
-
 	"roadseal/cmd/internal/bench/pki"
+	"roadseal/cmd/internal/bench/process"
 	"roadseal/cmd/internal/trip"
 )
 
@@ -53,15 +49,8 @@ func newKit(o Options, dir string) (*kit, error) {
 	if k.keys, err = trip.ReadKeys([]string{path}, nil, nil); err != nil {
 		return nil, err
 	}
-	var stderr bytes.Buffer
-	cmd := exec.Command(o.Collector, "keygen", k.secret)
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		return nil, fmt.Errorf("cannot make the collector's receipt key: %w: %s", err, strings.TrimSpace(stderr.String()))
-	}
-	k.receiptKey = strings.TrimSpace(string(out))
-	return k, nil
+	k.receiptKey, err = pki.ReceiptKey(o.Collector, k.secret)
+	return k, err
 }
 
 // lane takes an idle lane, or makes one. It waits while too many are in use.
@@ -122,7 +111,7 @@ func (k *kit) configure(l *lane) error {
 	camera := func(name, after string) table {
 		return table{"name": name, "path": l.path("vehicle", name), "preset": "blackvue", "after_seal": after, "rescan": rescan}
 	}
-	err := writeConfig(l.path("agent.toml"), table{
+	err := process.WriteConfig(l.path("agent.toml"), table{
 		"device":  table{"certificate": k.certs.Device.Certificate, "key": k.certs.Device.Key, "state": l.path("vehicle/state"), "run": l.path("run")},
 		"gnss":    table{"port": l.path("gnss"), "baud": 115200},
 		"vehicle": table{"number": "BENCH-CRASH"},
@@ -143,18 +132,10 @@ func (k *kit) configure(l *lane) error {
 		return err
 	}
 	c := k.certs.Collector
-	return writeConfig(l.path("collector.toml"), table{
+	return process.WriteConfig(l.path("collector.toml"), table{
 		"broker":    table{"address": l.broker.Address(), "server_name": pki.ServerName, "ca": k.certs.CA, "certificate": c.Certificate, "key": c.Key},
 		"collector": table{"shards": []string{"00-ff"}, "receipt_key": k.secret, "status": l.path("watch/status.json")},
 		"store":     table{"path": l.path("cloud/store")},
 		"bench":     table{"enabled": true},
 	})
-}
-
-func writeConfig(path string, conf table) error {
-	b, err := toml.Marshal(conf)
-	if err != nil {
-		return fmt.Errorf("cannot write %s: %w", filepath.Base(path), err)
-	}
-	return os.WriteFile(path, b, 0o600)
 }

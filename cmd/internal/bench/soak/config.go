@@ -1,14 +1,10 @@
 package soak
 
 import (
-	"fmt"
-	"os"
-	"path/filepath"
 	"time"
 
-	"github.com/pelletier/go-toml/v2"
-
 	"roadseal/cmd/internal/bench/pki"
+	"roadseal/cmd/internal/bench/process"
 )
 
 type table map[string]any
@@ -23,7 +19,7 @@ const (
 // configure writes the agent's configuration of a vehicle.
 func (w *world) configure(v *vehicle, broker string) error {
 	to := []string{w.reader}
-	return writeConfig(v.config(), table{
+	return process.WriteConfig(v.config(), table{
 		"device":  table{"certificate": v.device.Certificate, "key": v.device.Key, "state": v.state(), "run": v.run()},
 		"gnss":    table{"port": v.serial(), "baud": 115200},
 		"vehicle": table{"number": v.number, "ignition": ""},
@@ -44,18 +40,10 @@ func (w *world) configure(v *vehicle, broker string) error {
 // configureCollector writes the collector's configuration.
 func (w *world) configureCollector(path, broker string) error {
 	c := w.certs.Collector
-	return writeConfig(path, table{
+	return process.WriteConfig(path, table{
 		"broker":    table{"address": broker, "server_name": pki.ServerName, "ca": w.certs.CA, "certificate": c.Certificate, "key": c.Key},
 		"collector": table{"shards": []string{"00-ff"}, "receipt_key": w.path("work/receipt.key")},
 		"store":     table{"path": w.path("store")},
 		"bench":     table{"enabled": true},
 	})
-}
-
-func writeConfig(path string, conf table) error {
-	b, err := toml.Marshal(conf)
-	if err != nil {
-		return fmt.Errorf("cannot write %s: %w", filepath.Base(path), err)
-	}
-	return os.WriteFile(path, b, 0o600)
 }
