@@ -42,10 +42,11 @@ func (r *receiver) Run(ctx context.Context) error {
 }
 
 // fix takes one fix. A false time says nothing against the speed: that of a
-// receiver with a week rollover is marked for ever, and its car drives.
+// receiver with a week rollover is marked for ever, and its car drives. A frozen
+// receiver repeats its last speed for ever, and its car may be parked.
 func (r *receiver) fix(f gnss.Fix) {
 	r.track.Add(f)
-	if f.Marks&(gnss.MarkJump|gnss.MarkNullIsland) == 0 {
+	if f.Marks&(gnss.MarkJump|gnss.MarkNullIsland|gnss.MarkFrozen) == 0 {
 		r.a.vehicle.Speed(f.Speed)
 	}
 	if f.Marks == 0 && f.Clock == gnss.ClockGNSS {

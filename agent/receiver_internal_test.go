@@ -23,7 +23,7 @@ import (
 func TestAFalseTimeMovesOnlyTheVehicle(t *testing.T) {
 	for marks, moves := range map[gnss.Marks]bool{
 		0: true, gnss.MarkRollover: true, gnss.MarkTimeBack | gnss.MarkBeforeFloor: true, gnss.MarkBadTime | gnss.MarkNoDate: true,
-		gnss.MarkJump: false, gnss.MarkTimeJump | gnss.MarkNullIsland: false,
+		gnss.MarkJump: false, gnss.MarkFrozen: false, gnss.MarkTimeJump | gnss.MarkNullIsland: false,
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			v, err := vehicle.New(vehicle.Options{Ignition: "speed", Log: slog.New(slog.NewTextHandler(io.Discard, nil))})

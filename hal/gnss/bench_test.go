@@ -16,7 +16,8 @@ import (
 func TestNoAllocations(t *testing.T) {
 	streams := map[string][]byte{
 		"drive":   drive(50),
-		"all":     []byte(sentence(rmcBody) + sentence(ggaBody) + sentence(gnsBody) + sentence(gsaBody) + sentence(vtgBody) + sentence(zdaBody)),
+		"all":     []byte(sentence(rmcBody) + sentence(ggaBody) + sentence(gnsBody) + sentence(gsaBody) + sentence(vtgBody) + sentence(zdaBody) + sentence(gllBody) + sentence(gstBody) + sentence(gbsBody) + sentence(gsvBody)),
+		"binary":  []byte(pvtFrame(nil) + rtcm("$abc") + sentence(rmcBody) + ubx("$abc")),
 		"damaged": []byte("$" + sentence(rmcBody) + "$GPRMC,x\r\n$GPRMC,x*00\r\n$\x00" + ubx("$abc") + sentence("GPRMC,x,A,x,x,x,x,x,x,x,x,x,x")),
 	}
 	for name, stream := range streams {
@@ -35,7 +36,7 @@ func TestNoAllocations(t *testing.T) {
 	}
 }
 
-// The two benchmarks read the same sentences; the Decoder also frames, merges
+// BenchmarkDecoder and BenchmarkGoNMEA read the same sentences; the Decoder also frames, merges
 // and judges. One operation is one sentence.
 
 func BenchmarkDecoder(b *testing.B) {
@@ -47,6 +48,28 @@ func BenchmarkDecoder(b *testing.B) {
 	b.ReportAllocs()
 	b.SetBytes(int64(len(stream)) / 1000)
 	for i := 0; i < b.N; i += 1000 {
+		_, _ = d.Write(stream)
+	}
+}
+
+// BenchmarkDecoderMixed reads what a u-blox receiver says in one epoch when all is
+// switched on: one operation is one sentence or frame.
+func BenchmarkDecoderMixed(b *testing.B) {
+	var stream []byte
+	for i := range byte(50) {
+		s := string([]byte{'0' + i/10, '0' + i%10}) + ".00"
+		for _, body := range []string{rmcBody, vtgBody, ggaBody, gsaBody, gsvBody, gllBody, gstBody, gbsBody, zdaBody} {
+			stream = append(stream, sentence(at(s, body))...)
+		}
+		stream = append(stream, pvtAt(i)...)
+	}
+	d := gnss.NewDecoder(gnss.Options{
+		Now: func() time.Duration { return 0 },
+		Fix: func(gnss.Fix) {},
+	})
+	b.ReportAllocs()
+	b.SetBytes(int64(len(stream)) / 500)
+	for i := 0; i < b.N; i += 500 {
 		_, _ = d.Write(stream)
 	}
 }

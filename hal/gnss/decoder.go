@@ -21,9 +21,12 @@ type Stats struct {
 	TooLong     int64 // without an end in 256 bytes
 	Broken      int64 // begun, then cut off by `$` or a byte that no sentence holds
 	Ignored     int64 // of Sentences: another talker or formatter
-	Frames      int64 // UBX frames that were skipped
+	Frames      int64 // of UBX and RTCM, with a checksum that holds
 	Fixes       int64 // epochs that yielded a fix
 	NoFix       int64 // epochs that yielded none
+
+	InView int64 // satellites in view, as the GSV of the last epoch with any said
+	Signal int64 // of the strongest of them, dB-Hz
 }
 
 // A Decoder reads a receiver's stream. It is for one goroutine.
@@ -32,10 +35,14 @@ type Decoder struct {
 	made     time.Duration
 	in       framer
 	epoch    epoch
-	sinceRMC int     // epochs without an RMC since the last that had one
-	dated    instant // the last date and time said by RMC or ZDA
+	sinceRMC int     // epochs without an RMC or NAV-PVT since the last that had one
+	joined   bool    // that last one had GGA, GNS or GLL as well
+	dated    instant // the last date and time said by RMC, ZDA or NAV-PVT
+	spoofed  bool    // the receiver's last word on it
+	sky      sky
 	times    watch
 	places   watch
+	still    stillness
 	stats    Stats
 }
 
@@ -82,6 +89,7 @@ func (d *Decoder) Reset() {
 	d.drain(true)
 	d.settle(true)
 	d.epoch = epoch{time: timeOfDay{key: noTime}}
+	d.spoofed = false
 	d.in.reset()
 }
 
@@ -106,6 +114,9 @@ func (d *Decoder) drain(idle bool) {
 			d.stats.TooLong++
 		case tokenFrame:
 			d.stats.Frames++
+			if b[0] == ubxSync1 {
+				d.ubx(b)
+			}
 		case tokenBroken:
 			if len(b) > 1 { // not the first of `$$`
 				d.stats.Broken++
@@ -126,10 +137,13 @@ func (d *Decoder) check(s []byte) {
 	}
 }
 
-// enter returns the epoch that a timed sentence belongs to, ending the epoch
+// joinable are the bits of GGA, GNS and GLL.
+const joinable = (1<<(3*talkers) - 1) << (formatGGA * talkers)
+
+// enter returns the epoch that what has a time belongs to, ending the epoch
 // before if it begins one.
 func (d *Decoder) enter(format, from int, t timeOfDay) *epoch {
-	bit := uint32(1) << (format*talkers + from)
+	bit := uint64(1) << (format*talkers + from)
 	e := &d.epoch
 	if !e.takes(bit, t.key) {
 		before := e.time.key
@@ -149,21 +163,38 @@ func (d *Decoder) enter(format, from int, t timeOfDay) *epoch {
 // is not over may still get what it lacks.
 func (d *Decoder) settle(over bool) {
 	e := &d.epoch
-	if !e.open || e.done {
+	if !e.open {
 		return
 	}
-	at, ok := e.place(d.sinceRMC < rmcMemory)
-	e.done = ok || over
+	if !e.done {
+		d.try(e, over)
+	}
+	if !over {
+		return
+	}
+	d.sky.tell(&d.stats)
+	if e.status != 0 {
+		d.joined = e.seen&joinable != 0
+	} else {
+		d.sinceRMC = min(d.sinceRMC+1, rmcMemory)
+	}
+}
+
+// try yields the fix of the epoch if it has one.
+func (d *Decoder) try(e *epoch, over bool) {
+	// Where RMC shares its epoch with others and is missing, it was lost or is
+	// said less often; where it never does, GGA would make a second fix, as
+	// would one said twice.
+	byRMC := d.sinceRMC < rmcMemory && (!over || !d.joined || e.repeat)
+	at, ok := e.place(byRMC)
 	switch {
 	case ok:
+		e.done = true
 		f := e.fix(at)
 		d.judge(e, &f)
 		d.stats.Fixes++
 		d.o.Fix(f)
 	case over:
 		d.stats.NoFix++
-	}
-	if over && e.status == 0 {
-		d.sinceRMC = min(d.sinceRMC+1, rmcMemory)
 	}
 }

@@ -10,23 +10,31 @@ import (
 // An epoch collects what the receiver says about one instant.
 type epoch struct {
 	open   bool // a timed sentence began it
-	done   bool // it yielded a fix, or surely yields none
+	done   bool // it yielded its fix
 	repeat bool // it has the time of the epoch before
 	mono   time.Duration
 	time   timeOfDay
-	seen   uint32 // formatters and talkers of its timed sentences
+	seen   uint64 // formatters and talkers of what has a time in it
 
 	bad    bool      // an impossible time or date was said
-	date   time.Time // of RMC: midnight, zero if none
-	status byte      // of RMC: 'A' if any has it, else 'V'; 0 without RMC
+	date   time.Time // of RMC or NAV-PVT: midnight, zero if none
+	status byte      // of RMC and NAV-PVT: 'A' if any has it, else 'V'; 0 without both
+	byRMC  bool      // an RMC of status A was read
+	pvt    report
 	rmc    report
 	gga    report
 	gns    report
+	gll    report
 	vtg    motion
 	gsa    solution
+	sigma  deviation
 }
 
-// A report is what RMC, GGA or GNS say. Numbers not said are NaN or -1.
+// A deviation is the horizontal error of the position, metres, one standard
+// deviation; NaN if not said.
+type deviation struct{ pvt, gst, gbs float64 }
+
+// A report is what one message that has a position says. Numbers not said are NaN or -1.
 type report struct {
 	position
 	motion
@@ -53,38 +61,49 @@ var (
 // newEpoch is an epoch of which nothing has been said.
 func newEpoch(mono time.Duration) epoch {
 	return epoch{
-		open: true,
-		mono: mono,
-		time: timeOfDay{key: noTime},
-		rmc:  noReport,
-		gga:  noReport,
-		gns:  noReport,
-		vtg:  noMotion,
-		gsa:  solution{hdop: math.NaN(), joint: -1, apart: -1},
+		open:  true,
+		mono:  mono,
+		time:  timeOfDay{key: noTime},
+		pvt:   noReport,
+		rmc:   noReport,
+		gga:   noReport,
+		gns:   noReport,
+		gll:   noReport,
+		vtg:   noMotion,
+		gsa:   solution{hdop: math.NaN(), joint: -1, apart: -1},
+		sigma: deviation{math.NaN(), math.NaN(), math.NaN()},
 	}
 }
 
-// takes reports whether a timed sentence belongs to the epoch: bit is its
+// sameTime is how far two times of one instant may lie apart: one sentence may
+// say hundredths of a second, another thousandths.
+const sameTime = int64(10 * time.Millisecond)
+
+// takes reports whether what has a time belongs to the epoch: bit is its
 // formatter and talker.
-func (e *epoch) takes(bit uint32, key int64) bool {
+func (e *epoch) takes(bit uint64, key int64) bool {
 	return e.open && e.seen&bit == 0 &&
-		(key == e.time.key || key == noTime || e.time.key == noTime)
+		(key == noTime || e.time.key == noTime || max(key-e.time.key, e.time.key-key) < sameTime)
 }
 
 // place is the position of the epoch, if it has a valid one. An RMC of status A
-// vouches for the epoch; if its own position is damaged another sentence's will
-// do. byRMC says that only an RMC can vouch.
+// or a valid NAV-PVT vouches for the epoch; if its own position is damaged
+// another's will do. byRMC says that nothing else can vouch.
 func (e *epoch) place(byRMC bool) (position, bool) {
 	trusted := e.status == 'A'
 	switch {
 	case e.status == 'V', !trusted && byRMC:
 		return position{}, false
+	case trusted && e.pvt.ok:
+		return e.pvt.position, true
 	case trusted && e.rmc.ok:
 		return e.rmc.position, true
 	case (trusted || e.gga.quality > 0) && e.gga.ok:
 		return e.gga.position, true
 	case (trusted || e.gns.quality > 0) && e.gns.ok:
 		return e.gns.position, true
+	case (trusted || e.gll.quality > 0) && e.gll.ok:
+		return e.gll.position, true
 	}
 	return position{}, false
 }
@@ -95,22 +114,22 @@ func (e *epoch) fix(at position) Fix {
 		Mono:       e.mono,
 		Lat:        red.Degrees(at.lat),
 		Lon:        red.Degrees(at.lon),
-		Altitude:   said(e.gga.altitude, e.gns.altitude),
-		Speed:      said(e.rmc.speed, e.vtg.speed),
-		Course:     said(e.rmc.course, e.vtg.course),
+		Altitude:   said(e.pvt.altitude, e.gga.altitude, e.gns.altitude),
+		Speed:      said(e.pvt.speed, e.rmc.speed, e.vtg.speed),
+		Course:     said(e.pvt.course, e.rmc.course, e.vtg.course),
 		HDOP:       said(e.gga.hdop, e.gns.hdop, e.gsa.hdop),
-		Satellites: e.gns.satellites,
+		Satellites: e.pvt.satellites,
 		Quality:    1, // status A of an old RMC, which has no mode
 	}
-	f.Accuracy = f.HDOP * rangeError
-	// GNS before GGA: with several constellations GGA of talker GP counts
-	// those of GPS alone.
-	for _, n := range [...]int{e.gga.satellites, e.gsa.joint, e.gsa.apart} {
+	f.Accuracy = said(e.sigma.pvt, e.sigma.gst, e.sigma.gbs, f.HDOP*rangeError)
+	// GGA late: some stop counting at 12, and with several constellations that
+	// of talker GP counts those of GPS alone.
+	for _, n := range [...]int{e.gns.satellites, e.gga.satellites, e.gsa.joint, e.gsa.apart} {
 		if f.Satellites < 0 {
 			f.Satellites = n
 		}
 	}
-	for _, q := range [...]int{e.gga.quality, e.gns.quality, e.rmc.quality} {
+	for _, q := range [...]int{e.gga.quality, e.gns.quality, e.pvt.quality, e.rmc.quality, e.gll.quality} {
 		if q >= 0 {
 			f.Quality = byte(q)
 			break

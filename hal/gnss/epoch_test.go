@@ -39,7 +39,19 @@ func TestEpochs(t *testing.T) {
 		{"GGA of quality 0, GNS of mode N", []string{strings.Replace(ggaBody, "E,1,08", "E,0,08", 1), strings.Replace(gnsBody, ",AN,", ",NN,", 1)}, nil},
 		{"GGA of no quality", []string{strings.Replace(ggaBody, "E,1,08", "E,,08", 1)}, nil},
 		{"GGA half an epoch at the start", []string{at("01", ggaBody), at("02", rmcBody), at("02", ggaBody)}, []string{"02"}},
-		{"RMC lost", []string{at("01", rmcBody), at("01", ggaBody), at("02", ggaBody), at("03", rmcBody), at("03", ggaBody)}, []string{"01", "03"}},
+		{"RMC lost", []string{at("01", rmcBody), at("01", ggaBody), at("02", ggaBody), at("03", rmcBody), at("03", ggaBody)}, []string{"01", "02", "03"}},
+		{"RMC lost, GLL left", []string{at("01", rmcBody), at("01", gllBody), at("02", gllBody), at("03", rmcBody)}, []string{"01", "02", "03"}},
+		{"RMC never of the time of GGA", []string{at("01", rmcBody), at("01.2", ggaBody), at("02", rmcBody), at("02.2", ggaBody)}, []string{"01", "02"}},
+		{"RMC once a second, GGA five times", []string{at("01", rmcBody), at("01", ggaBody), at("01.2", ggaBody), at("01.4", ggaBody), at("02", rmcBody)}, []string{"01", "01.2", "01.4", "02"}},
+		{"GLL only", []string{at("01", gllBody), at("02", gllBody)}, []string{"?", "?"}},
+		{"GLL of status V, of mode N, of none", []string{void(gllBody), at("01", gllBody[:len(gllBody)-1]+"N"), "GPGLL,4807.03800,N,01131.00000,E"}, nil},
+		{"GLL of the first talker", []string{gllBody, "GP" + gllBody[2:]}, []string{"?"}},
+		{"RMC of status V beside GLL", []string{at("01", gllBody), void(at("01", rmcBody))}, nil},
+		{"GST and GBS make no fix", []string{at("01", rmcBody), at("01", gstBody), at("02", gstBody), at("02", gbsBody)}, []string{"01"}},
+		{"thousandths beside hundredths", []string{at("01.125", rmcBody), at("01.13", ggaBody), at("01.250", rmcBody), at("01.25", ggaBody)}, []string{"01.1", "01.2"}},
+		{"thousandths beside hundredths, no RMC", []string{at("01.125", ggaBody), at("01.13", gllBody)}, []string{"?"}},
+		{"ten milliseconds are another time, no RMC", []string{at("01.12", ggaBody), at("01.13", gllBody)}, []string{"?", "?"}},
+		{"ten milliseconds are another time", []string{at("01.12", rmcBody), at("01.13", rmcBody), at("01.13", ggaBody)}, []string{"01.1", "01.1"}},
 		{"two talkers", []string{gpRMC, glRMC, at("01", gpRMC), at("01", glRMC)}, []string{"00.5", "01"}},
 		{"second talker valid", []string{void(gpRMC), glRMC}, []string{"00.5"}},
 		{"first talker valid", []string{gpRMC, void(glRMC)}, []string{"00.5"}},
@@ -102,7 +114,9 @@ func TestFlush(t *testing.T) {
 	require.Len(t, b.fixes, 2)
 	require.InDelta(t, 545.4, b.fixes[1].Altitude, 0, "merged over the silence")
 
-	b.say(void(at("02", rmcBody)))
+	b.say(at("01.5", ggaBody), at("02", void(rmcBody)))
+	require.Len(t, b.fixes, 3, "its RMC was lost, and will not come any more")
+	b.fixes = b.fixes[:2]
 	b.Flush()
 	b.say(at("03", rmcBody)[:40])
 	b.Flush()

@@ -16,13 +16,19 @@ type fields struct {
 
 func (f *fields) split(body []byte) {
 	from := 0
-	for i := 0; i <= len(body) && f.n < maxFields; i++ {
-		if i == len(body) || body[i] == ',' {
-			f.f[f.n] = body[from:i]
-			f.n++
-			from = i + 1
+	for i, c := range body {
+		if c != ',' {
+			continue
 		}
+		f.f[f.n] = body[from:i]
+		f.n++
+		if f.n == maxFields {
+			return
+		}
+		from = i + 1
 	}
+	f.f[f.n] = body[from:]
+	f.n++
 }
 
 // letter is the field's only byte, or 0.
@@ -152,8 +158,7 @@ type timeOfDay struct {
 
 const noTime = -1
 
-// clockTime reads hhmmss.sss with up to nine decimals. Second 60 is possible at
-// 23:59 only and is clamped, as time.Time cannot hold it.
+// clockTime reads hhmmss.sss with up to nine decimals.
 func clockTime(b []byte) timeOfDay {
 	if len(b) == 0 {
 		return timeOfDay{key: noTime}
@@ -162,6 +167,13 @@ func clockTime(b []byte) timeOfDay {
 	if !ok || len(b) < 6 || (len(b) > 6 && b[6] != '.') {
 		return timeOfDay{key: noTime, bad: true}
 	}
+	return timeOf(key)
+}
+
+// timeOf is the time of day whose digits, hhmmss and nanoseconds, are key.
+// Second 60 is possible at 23:59 only and is clamped, as time.Time cannot hold
+// it.
+func timeOf(key int64) timeOfDay {
 	whole := key / int64(time.Second)
 	h, m, s := whole/10000, whole/100%100, whole%100
 	leap := h == 23 && m == 59 && s == 60

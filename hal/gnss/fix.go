@@ -33,15 +33,16 @@ type Fix struct {
 	// not said.
 	HDOP float64
 	// Accuracy is an estimate of the horizontal error, metres, one standard
-	// deviation: HDOP times 5 m, what a single-frequency receiver under an
-	// open sky is off by in each range. NaN without HDOP.
+	// deviation: that of the receiver (NAV-PVT, else GST, else GBS), else HDOP
+	// times 5 m, what a single-frequency receiver under an open sky is off by
+	// in each range. NaN without any.
 	Accuracy float64
 	// Satellites is the number used for the position; -1 if not said.
 	Satellites int
 	// Quality is the GGA quality indicator: 0 invalid, 1 autonomous, 2
 	// differential, 3 precise, 4 RTK fixed, 5 RTK float, 6 estimated (dead
 	// reckoning), 7 manual input, 8 simulator. Without GGA it is derived
-	// from the mode letters of GNS or RMC.
+	// from GNS, NAV-PVT, RMC or GLL.
 	Quality byte
 	// Marks says what about the fix is not believed.
 	Marks Marks

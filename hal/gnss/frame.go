@@ -2,19 +2,9 @@ package gnss
 
 import "bytes"
 
-const (
-	// maxSentence bounds a sentence, bytes from `$` to its end. The standard
-	// allows 82; 132 was seen.
-	maxSentence = 256
-	// maxPayload bounds a UBX frame that is skipped whole. The longest ones
-	// (raw measurements of a hundred signals) have about 3 KiB.
-	maxPayload = 4096
-	// frameOverhead is what a UBX frame has around its payload: two bytes of
-	// sync, class, id, two of length, two of checksum.
-	frameOverhead = 8
-	ubxSync1      = 0xB5
-	ubxSync2      = 0x62
-)
+// maxSentence bounds a sentence, bytes from `$` to its end. The standard allows
+// 82; 132 was seen.
+const maxSentence = 256
 
 // A token is one thing that the framer found in the stream.
 type token int
@@ -26,16 +16,16 @@ const (
 	tokenBadEnd                 // a sentence with `*` but no two digits after it
 	tokenTooLong                // a sentence that does not end within the bound
 	tokenBroken                 // a sentence cut off by `$` or by a byte that none holds
-	tokenFrame                  // a UBX frame whose checksum holds
+	tokenFrame                  // a UBX or RTCM frame whose checksum holds
 )
 
 // A framer finds sentences in a stream that also holds binary.
 //
 // A sentence begins at any `$`, so that whatever precedes it costs nothing. It
-// ends right behind its checksum and does not need a line end. A UBX frame is
-// skipped whole, and with it any `$` inside, but only once its checksum holds;
-// until then its bytes are kept, and if it does not hold they are searched for
-// sentences. So binary can neither fake a sentence nor swallow one.
+// ends right behind its checksum and does not need a line end. A frame of UBX or
+// RTCM is taken whole, and with it any `$` inside, but only once its checksum
+// holds; until then its bytes are kept, and if it does not hold they are searched
+// for sentences. So binary can neither fake a sentence nor swallow one.
 type framer struct {
 	buf        [2 * (maxPayload + frameOverhead)]byte
 	start, end int // bounds of what has not been consumed
@@ -55,7 +45,7 @@ func (f *framer) fill(p []byte) int {
 }
 
 // next returns the next token and its bytes, valid until fill. When idle, what
-// could still become a UBX frame is taken for none, so that a false sync does
+// could still become a frame is taken for none, so that a false sync does
 // not hold back the sentences behind it.
 func (f *framer) next(idle bool) (token, []byte) {
 	for f.start < f.end {
@@ -68,7 +58,7 @@ func (f *framer) next(idle bool) (token, []byte) {
 			}
 			f.start, f.seen = f.start+n, 0
 			return t, b[:n]
-		case ubxSync1:
+		case ubxSync1, rtcmSync:
 			n, more := frame(b)
 			if n > 0 {
 				f.start += n
@@ -88,7 +78,13 @@ func (f *framer) next(idle bool) (token, []byte) {
 // sentence looks for the end of the sentence that begins b and returns its
 // length.
 func (f *framer) sentence(b []byte) (token, int) {
-	for i := max(f.seen, 1); i < len(b); i++ {
+	i := max(f.seen, 1)
+	if f.seen == 0 { // up to `*` nothing is special about nearly every byte
+		for near := b[:min(len(b), maxSentence)]; i < len(near) && '*' < near[i] && near[i] <= '~'; {
+			i++
+		}
+	}
+	for ; i < len(b); i++ {
 		switch c := b[i]; {
 		case c == '\r' || c == '\n':
 			if bytes.IndexByte(b[:i], '*') >= 0 {
@@ -109,36 +105,6 @@ func (f *framer) sentence(b []byte) (token, int) {
 
 // reset forgets what was received in part.
 func (f *framer) reset() { f.start, f.end, f.seen = 0, 0, 0 }
-
-// frame returns the length of the UBX frame that begins b: sync, class, id,
-// payload length (little endian), payload, and the 8-bit Fletcher checksum of
-// class to payload. It is 0 if there is none, or if more bytes are needed to
-// tell.
-func frame(b []byte) (n int, more bool) {
-	if len(b) >= 2 && b[1] != ubxSync2 {
-		return 0, false
-	}
-	if len(b) < 6 {
-		return 0, true
-	}
-	size := int(b[4]) | int(b[5])<<8
-	n = size + frameOverhead
-	switch {
-	case size > maxPayload:
-		return 0, false
-	case len(b) < n:
-		return 0, true
-	}
-	var x, y byte
-	for _, c := range b[2 : n-2] {
-		x += c
-		y += x
-	}
-	if x != b[n-2] || y != b[n-1] {
-		return 0, false
-	}
-	return n, false
-}
 
 // verify returns what stands between `$` and `*` if the checksum that follows
 // holds. s ends in `*hh`.

@@ -1,6 +1,7 @@
 package gnss_test
 
 import (
+	"math"
 	"regexp"
 	"strconv"
 	"testing"
@@ -10,11 +11,11 @@ import (
 
 // positioned finds sentences that can make a fix, valid or not: a second reading
 // of the stream, by an expression.
-var positioned = regexp.MustCompile(`\$((?:GP|GN|GL|GA|GB|BD|GQ|QZ|GI)(?:RMC|GGA|GNS),[ -#%-~]*?)\*([0-9A-Fa-f]{2})`)
+var positioned = regexp.MustCompile(`\$((?:GP|GN|GL|GA|GB|BD|GQ|QZ|GI)(?:RMC|GGA|GNS|GLL),[ -#%-~]*?)\*([0-9A-Fa-f]{2})`)
 
-// mayFix counts those whose checksum holds.
+// mayFix counts those whose checksum holds, and valid NAV-PVT.
 func mayFix(stream []byte) int {
-	n := 0
+	n := validPVT(stream)
 	for _, m := range positioned.FindAllSubmatch(stream, -1) {
 		var sum byte
 		for _, c := range m[1] {
@@ -34,6 +35,8 @@ func FuzzDecoder(f *testing.F) {
 	f.Add([]byte("$"+sentence(rmcBody)+ubx("$GP")+sentence(at("01", rmcBody))), 5)
 	f.Add([]byte(sentence(zdaBody)+sentence(gnsBody)+sentence(gsaBody)+sentence(vtgBody)+"\xB5\x62\x01\x07\x00\x01"+sentence(ggaBody)), 100)
 	f.Add(drive(3), 9)
+	f.Add([]byte(pvtAt(1)+sentence(at("01.00", rmcBody))+rtcm("$abc")+pvtAt(2)+sentence(gllBody)+sentence(gstBody)), 7)
+	f.Add([]byte(recordedRTCM+sentence(gsvBody)+pvtFrame(nil)[:84]+sentence(rmcBody)), 33)
 	f.Fuzz(func(t *testing.T, stream []byte, piece int) {
 		whole, stats := decode(stream, max(len(stream), 1))
 		require.LessOrEqual(t, len(whole), mayFix(stream))
@@ -56,7 +59,7 @@ func FuzzDecoder(f *testing.F) {
 // FuzzSentence: the same for bodies that get the checksum they need, so that the
 // fields are reached.
 func FuzzSentence(f *testing.F) {
-	for _, body := range []string{rmcBody, ggaBody, gnsBody, gsaBody, vtgBody, zdaBody} {
+	for _, body := range []string{rmcBody, ggaBody, gnsBody, gsaBody, vtgBody, zdaBody, gllBody, gstBody, gbsBody, gsvBody} {
 		f.Add(body, rmcBody)
 		f.Add(ggaBody, body)
 	}
@@ -65,6 +68,33 @@ func FuzzSentence(f *testing.F) {
 		whole, _ := decode(stream, len(stream))
 		require.LessOrEqual(t, len(whole), mayFix(stream))
 		again, _ := decode(stream, 1)
+		same(t, whole, again)
+	})
+}
+
+// FuzzPVT: any payload in a frame that holds makes at most one fix, of a possible
+// place and time, alone and beside NMEA.
+func FuzzPVT(f *testing.F) {
+	f.Add([]byte(pvtFrame(nil)[6:98]))
+	f.Add([]byte(pvtAt(60)[6:98]))
+	f.Add(make([]byte, 84))
+	f.Fuzz(func(t *testing.T, payload []byte) {
+		if len(payload) > 4096 {
+			return
+		}
+		stream := []byte(ubxOf(1, 7, string(payload)))
+		fixes, stats := decode(stream, len(stream))
+		require.LessOrEqual(t, len(fixes), 1)
+		require.Equal(t, int64(1), stats.Frames)
+		for _, fix := range fixes {
+			require.LessOrEqual(t, math.Abs(fix.Lat.Reveal()), 90.0)
+			require.LessOrEqual(t, math.Abs(fix.Lon.Reveal()), 180.0)
+			require.False(t, fix.Course < 0 || fix.Course >= 360 || fix.Speed < 0 || fix.Accuracy < 0)
+			require.True(t, fix.UTC.IsZero() || fix.UTC.Year() >= 1979 && fix.UTC.Year() <= 2080)
+		}
+		both := append(stream, sentence(rmcBody)...)
+		whole, _ := decode(both, len(both))
+		again, _ := decode(both, 1)
 		same(t, whole, again)
 	})
 }

@@ -39,9 +39,13 @@ func newBench() *bench {
 	return b
 }
 
-// say writes sentences.
+// say writes sentences, and UBX frames as they are.
 func (b *bench) say(bodies ...string) {
 	for _, body := range bodies {
+		if body != "" && body[0] == 0xB5 {
+			b.write(body)
+			continue
+		}
 		b.write(sentence(body))
 	}
 }
@@ -96,6 +100,22 @@ func recordings(t testing.TB) string {
 		t.Skipf("no recordings: %v", err)
 	}
 	return dir
+}
+
+// allRecordings names the files with a receiver's stream.
+func allRecordings(t testing.TB) (names []string) {
+	t.Helper()
+	dir := recordings(t)
+	for _, pattern := range []string{"nmea/*.log", "nmea/*.nmea", "ubx/*.log"} {
+		found, err := filepath.Glob(filepath.Join(dir, pattern))
+		require.NoError(t, err)
+		for _, path := range found {
+			name, err := filepath.Rel(dir, path)
+			require.NoError(t, err)
+			names = append(names, filepath.ToSlash(name))
+		}
+	}
+	return names
 }
 
 func recording(t testing.TB, name string) []byte {

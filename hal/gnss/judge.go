@@ -23,6 +23,11 @@ const (
 	// against the last one believed, until they are: the car was shipped,
 	// the receiver's clock was wrong before.
 	believeAfter = 5
+	// frozenDistance in metres is how far the speed said may have carried the
+	// car while the position stayed the same to the last digit. Speeds below
+	// frozenSpeed, m/s, count as standing: receivers pin the position of a car
+	// that hardly moves.
+	frozenDistance, frozenSpeed = 50, 2
 	// earthRadius is the mean radius, metres (IUGG).
 	earthRadius = 6371008.8
 )
@@ -88,11 +93,20 @@ func checkPlace(from, to observation) Marks {
 	if !from.utc.IsZero() && !to.utc.IsZero() {
 		passed = max(passed, to.utc.Sub(from.utc))
 	}
+	if near(from.position, to.position) {
+		return 0
+	}
 	d := distance(from.position, to.position)
 	if d > jumpDistance && d > jumpSpeed*passed.Seconds() {
 		return MarkJump
 	}
 	return 0
+}
+
+// near reports whether two positions are surely within jumpDistance: a thousandth
+// of a degree is at most 112 m. It spares nearly every fix the trigonometry.
+func near(a, b position) bool {
+	return math.Abs(a.lat-b.lat) < 1e-3 && math.Abs(a.lon-b.lon) < 1e-3
 }
 
 // distance is metres along a great circle (haversine formula).
@@ -104,6 +118,28 @@ func distance(a, b position) float64 {
 	}
 	h := hav(b.lat-a.lat) + math.Cos(a.lat*radian)*math.Cos(b.lat*radian)*hav(b.lon-a.lon)
 	return 2 * earthRadius * math.Asin(math.Sqrt(min(h, 1)))
+}
+
+// A stillness is how long the position has been the same to the last digit.
+type stillness struct {
+	last  observation
+	speed float64 // said with last
+	moved float64 // metres that the speed said would have moved it
+}
+
+// judge reports whether the position stands still while the speed says that the
+// car does not. It goes by the monotonic clock, as no time said is needed. Of
+// two speeds the lower one counts, so that a car that was parked between two
+// fixes has not moved.
+func (s *stillness) judge(o observation, speed float64) bool {
+	switch v := min(speed, s.speed); { // NaN if either is
+	case s.last.position != o.position:
+		s.moved = 0
+	case v >= frozenSpeed:
+		s.moved += v * (o.mono - s.last.mono).Seconds()
+	}
+	s.last, s.speed = o, speed
+	return s.moved > frozenDistance
 }
 
 // utc finds the time of an epoch. Where the epoch has no date it is the day that
@@ -139,6 +175,9 @@ func (d *Decoder) judge(e *epoch, f *Fix) {
 	if e.repeat {
 		f.Marks |= MarkTimeRepeat
 	}
+	if d.spoofed {
+		f.Marks |= MarkSpoofed
+	}
 	o := observation{
 		instant:  instant{mono: e.mono},
 		position: position{lat: f.Lat.Reveal(), lon: f.Lon.Reveal(), ok: true},
@@ -146,7 +185,7 @@ func (d *Decoder) judge(e *epoch, f *Fix) {
 	if !f.UTC.IsZero() {
 		f.Clock = ClockGNSS
 		d.bound(f)
-		if f.Marks&(MarkBeforeFloor|MarkFuture) == 0 {
+		if f.Marks&(MarkBeforeFloor|MarkFuture|MarkSpoofed) == 0 {
 			o.utc = f.UTC
 			f.Marks |= d.times.judge(o)
 		}
@@ -156,9 +195,13 @@ func (d *Decoder) judge(e *epoch, f *Fix) {
 	}
 	if o.lat == 0 && o.lon == 0 {
 		f.Marks |= MarkNullIsland
-		return
 	}
-	f.Marks |= d.places.judge(o)
+	if d.still.judge(o, f.Speed) {
+		f.Marks |= MarkFrozen
+	}
+	if f.Marks&(MarkNullIsland|MarkFrozen|MarkSpoofed) == 0 {
+		f.Marks |= d.places.judge(o)
+	}
 }
 
 // bound compares the time with the trusted floor. True times lie within the

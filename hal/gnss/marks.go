@@ -39,11 +39,17 @@ const (
 	MarkBadTime
 	// MarkNullIsland: latitude and longitude are both exactly 0.
 	MarkNullIsland
+	// MarkFrozen: the position has stayed the same to the last digit while
+	// the speeds said would have moved the car by more than 50 m.
+	MarkFrozen
+	// MarkSpoofed: the receiver says that it hears false signals.
+	MarkSpoofed
 )
 
 var markNames = [...]string{
 	"jump", "time-back", "time-jump", "time-repeat", "before-floor",
 	"rollover", "future", "no-date", "bad-time", "null-island",
+	"frozen", "spoofed",
 }
 
 // String is the names of the marks, in the order of their declaration, joined

@@ -45,7 +45,7 @@ func TestFixPrintsNothing(t *testing.T) {
 func TestMarks(t *testing.T) {
 	require.Equal(t, "jump|time-back", (gnss.MarkJump | gnss.MarkTimeBack).String())
 	seen := map[string]bool{}
-	for m := range gnss.MarkNullIsland * 2 { // all sets
+	for m := range gnss.MarkSpoofed * 2 { // all sets
 		s := m.String()
 		require.False(t, seen[s], s)
 		seen[s] = true

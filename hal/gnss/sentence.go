@@ -1,20 +1,21 @@
 package gnss
 
-import (
-	"math"
-	"time"
-)
+import "time"
 
 const (
 	knot      = 1852.0 / 3600 // m/s
 	kilometre = 1 / 3.6       // of km/h, m/s
 )
 
-// The formatters whose sentences have a time and make epochs.
+// What has a time in it and makes epochs.
 const (
 	formatRMC = iota
 	formatGGA
 	formatGNS
+	formatGLL
+	formatGST
+	formatGBS
+	formatPVT
 )
 
 // talkers is how many there are; talkerGN is the one that speaks for several
@@ -69,8 +70,18 @@ func (d *Decoder) sentence(body []byte) bool {
 		d.gns(from, &f)
 	case "GSA":
 		d.gsa(from, &f)
+	case "GSV":
+		d.sky.gsv(from, &f)
 	case "VTG":
 		d.vtg(&f)
+	case "GLL":
+		d.gll(from, &f)
+	case "GST":
+		e := d.enter(formatGST, from, clockTime(f.f[1]))
+		e.sigma.gst = said(e.sigma.gst, horizontal(f.f[6], f.f[7]))
+	case "GBS":
+		e := d.enter(formatGBS, from, clockTime(f.f[1]))
+		e.sigma.gbs = said(e.sigma.gbs, horizontal(f.f[2], f.f[3]))
 	case "ZDA":
 		d.zda(&f)
 	default:
@@ -88,10 +99,11 @@ func (d *Decoder) rmc(from int, f *fields) {
 		}
 		return
 	}
-	if e.status == 'A' {
+	e.status = 'A'
+	if e.byRMC {
 		return // another talker was first
 	}
-	e.status = 'A'
+	e.byRMC = true
 	e.rmc.position = f.position(3)
 	e.rmc.motion = motion{
 		speed:  knot * within(number(f.f[7]), 0, 1e5),
@@ -146,45 +158,20 @@ func (d *Decoder) gns(from int, f *fields) {
 	}
 }
 
-func (d *Decoder) gsa(from int, f *fields) {
-	e := &d.epoch
-	if v := precision(f.f[16]); !math.IsNaN(v) {
-		e.gsa.hdop = v
+// gll reads a GLL. Those of NMEA 2.2 and older have no mode, those before 1.5
+// no status, and these are not trusted.
+func (d *Decoder) gll(from int, f *fields) {
+	e := d.enter(formatGLL, from, clockTime(f.f[5]))
+	if e.gll.quality > 0 {
+		return // another talker was first
 	}
-	used := 0
-	for _, satellite := range f.f[3:15] {
-		if len(satellite) > 0 {
-			used++
+	e.gll.position = f.position(1)
+	e.gll.quality = 0
+	if f.letter(6) == 'A' {
+		e.gll.quality = 1
+		if q := modeQuality(f.letter(7)); q >= 0 {
+			e.gll.quality = q
 		}
-	}
-	sum := &e.gsa.apart
-	if from == talkerGN {
-		sum = &e.gsa.joint
-	}
-	*sum = max(*sum, 0) + used
-}
-
-func (d *Decoder) vtg(f *fields) {
-	if f.letter(2) == 'T' {
-		d.epoch.vtg.course = heading(f.f[1])
-	}
-	switch {
-	case f.letter(6) == 'N' && len(f.f[5]) > 0:
-		d.epoch.vtg.speed = knot * within(number(f.f[5]), 0, 1e5)
-	case f.letter(8) == 'K':
-		d.epoch.vtg.speed = kilometre * within(number(f.f[7]), 0, 1e5)
-	}
-}
-
-func (d *Decoder) zda(f *fields) {
-	day, ok1 := digits(f.f[2])
-	month, ok2 := digits(f.f[3])
-	year, ok3 := digits(f.f[4])
-	if !ok1 || !ok2 || !ok3 || year < firstYear || year > lastYear {
-		return
-	}
-	if midnight, ok := date(year, month, day); ok {
-		d.anchor(midnight, clockTime(f.f[1]))
 	}
 }
 

@@ -18,6 +18,10 @@ const (
 	gnsBody = "GNGNS,120000.50,4807.03800,N,01131.00000,E,AN,11,0.80,545.5,46.9,,,V"
 	gsaBody = "GNGSA,A,3,01,02,03,04,05,,,,,,,,1.5,0.7,1.2,1"
 	vtgBody = "GNVTG,084.4,T,081.3,M,022.4,N,041.5,K,A"
+	gllBody = "GNGLL,4807.03800,N,01131.00000,E,120000.50,A,A"
+	gstBody = "GNGST,120000.50,1.2,2.0,1.0,45.0,1.2,1.6,2.5"
+	gbsBody = "GNGBS,120000.50,3.0,4.0,5.0,03,,-21.4,3.8"
+	gsvBody = "GPGSV,1,1,03,01,40,083,46,02,17,308,41,12,07,344,"
 	zdaBody = "GNZDA,120000.50,02,08,2026,00,00"
 )
 
@@ -33,19 +37,51 @@ func number(t *testing.T, want, got float64, what string) {
 	require.InDelta(t, want, got, 1e-9, what)
 }
 
+// speed is what RMC and VTG say, m/s.
+const speed = 22.4 * 1852 / 3600
+
+var nan = math.NaN()
+
+// A fieldCase is a fix's sentences and its numbers.
+type fieldCase struct {
+	name                               string
+	say                                []string
+	altitude, speed, course, hdop, acc float64
+	satellites                         int
+	quality                            byte
+	dated                              bool
+}
+
+func requireFields(t *testing.T, tests []fieldCase) {
+	const lat, lon = 48 + 7.038/60, 11 + 31./60
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			f := newBench().fix(t, tt.say...)
+			require.InDelta(t, lat, f.Lat.Reveal(), 5e-8) // a digit of NAV-PVT is 1e-7
+			require.InDelta(t, lon, f.Lon.Reveal(), 5e-8)
+			number(t, tt.altitude, f.Altitude, "altitude")
+			number(t, tt.speed, f.Speed, "speed")
+			number(t, tt.course, f.Course, "course")
+			number(t, tt.hdop, f.HDOP, "hdop")
+			number(t, tt.acc, f.Accuracy, "accuracy")
+			require.Equal(t, tt.satellites, f.Satellites)
+			require.Equal(t, tt.quality, f.Quality)
+			if !tt.dated {
+				require.Equal(t, gnss.MarkNoDate, f.Marks)
+				require.Equal(t, gnss.ClockNone, f.Clock)
+				require.True(t, f.UTC.IsZero())
+				return
+			}
+			require.Zero(t, f.Marks, f.Marks)
+			require.Equal(t, gnss.ClockGNSS, f.Clock)
+			require.Equal(t, said, f.UTC)
+		})
+	}
+}
+
 // TestFields reads every field of every sentence that a fix is made of.
 func TestFields(t *testing.T) {
-	const lat, lon = 48 + 7.038/60, 11 + 31./60
-	const speed = 22.4 * 1852 / 3600
-	nan := math.NaN()
-	tests := []struct {
-		name                               string
-		say                                []string
-		altitude, speed, course, hdop, acc float64
-		satellites                         int
-		quality                            byte
-		dated                              bool
-	}{
+	requireFields(t, []fieldCase{
 		{"RMC alone", []string{rmcBody}, nan, speed, 84.4, nan, nan, -1, 1, true},
 		{"GGA alone", []string{ggaBody}, 545.4, nan, nan, 0.9, 4.5, 8, 1, false},
 		{"GNS alone", []string{gnsBody}, 545.5, nan, nan, 0.8, 4, 11, 1, false},
@@ -69,30 +105,27 @@ func TestFields(t *testing.T) {
 		{"two talkers of GGA, the first valid one", []string{"GLGGA,120000.50,,,,,0,00,,,M,,M,,", ggaBody, "GPGGA,120000.50,0,N,0,E,2,04,3,0,M,,M,,"}, 545.4, nan, nan, 0.9, 4.5, 8, 1, false},
 		{"below the sea", []string{strings.Replace(ggaBody, "545.4", "-2.75", 1)}, -2.75, nan, nan, 0.9, 4.5, 8, 1, false},
 		{"lower-case address is none of ours", []string{rmcBody, "gpgga,120000.50,0000.0,N,00000.0,E,1,99,9,9,M,9,M,,"}, nan, speed, 84.4, nan, nan, -1, 1, true},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			f := newBench().fix(t, tt.say...)
-			number(t, lat, f.Lat.Reveal(), "lat")
-			number(t, lon, f.Lon.Reveal(), "lon")
-			number(t, tt.altitude, f.Altitude, "altitude")
-			number(t, tt.speed, f.Speed, "speed")
-			number(t, tt.course, f.Course, "course")
-			number(t, tt.hdop, f.HDOP, "hdop")
-			number(t, tt.acc, f.Accuracy, "accuracy")
-			require.Equal(t, tt.satellites, f.Satellites)
-			require.Equal(t, tt.quality, f.Quality)
-			if !tt.dated {
-				require.Equal(t, gnss.MarkNoDate, f.Marks)
-				require.Equal(t, gnss.ClockNone, f.Clock)
-				require.True(t, f.UTC.IsZero())
-				return
-			}
-			require.Zero(t, f.Marks, f.Marks)
-			require.Equal(t, gnss.ClockGNSS, f.Clock)
-			require.Equal(t, said, f.UTC)
-		})
-	}
+	})
+}
+
+// TestMoreFields does the same for GLL, errors and NAV-PVT.
+func TestMoreFields(t *testing.T) {
+	requireFields(t, []fieldCase{
+		{"GLL alone", []string{gllBody}, nan, nan, nan, nan, nan, -1, 1, false},
+		{"GLL, differential", []string{gllBody[:len(gllBody)-1] + "D"}, nan, nan, nan, nan, nan, -1, 2, false},
+		{"GLL, no mode", []string{gllBody[:len(gllBody)-2]}, nan, nan, nan, nan, nan, -1, 1, false},
+		{"GLL adds nothing to the others", []string{rmcBody, ggaBody, "GPGLL,0,N,0,E,120000.50,A,S"}, 545.4, speed, 84.4, 0.9, 4.5, 8, 1, true},
+		{"two talkers of GLL", []string{gllBody, "GPGLL,0,N,0,E,120000.50,A,S"}, nan, nan, nan, nan, nan, -1, 1, false},
+		{"GST before HDOP", []string{rmcBody, ggaBody, gstBody}, 545.4, speed, 84.4, 0.9, 2, 8, 1, true},
+		{"GST before GBS", []string{gbsBody, gstBody, rmcBody}, nan, speed, 84.4, nan, 2, -1, 1, true},
+		{"GBS", []string{rmcBody, ggaBody, gbsBody}, 545.4, speed, 84.4, 0.9, 5, 8, 1, true},
+		{"GST of zeros", []string{rmcBody, ggaBody, "GNGST,120000.50,,,,,0.0,0.0,0.0"}, 545.4, speed, 84.4, 0.9, 4.5, 8, 1, true},
+		{"GST, half of it", []string{rmcBody, ggaBody, "GNGST,120000.50,,,,,1.0,,"}, 545.4, speed, 84.4, 0.9, 4.5, 8, 1, true},
+		{"GST of an earlier time", []string{"GNGST,120000.40,1.2,2.0,1.0,45.0,1.2,1.6,2.5", rmcBody, ggaBody}, 545.4, speed, 84.4, 0.9, 4.5, 8, 1, true},
+		{"NAV-PVT alone", []string{pvtFrame(nil)}, 545.5, 11.5, 84.25, nan, 1.5, 17, 2, true},
+		{"NAV-PVT before the others", []string{rmcBody, ggaBody, gstBody, pvtFrame(nil)}, 545.5, 11.5, 84.25, 0.9, 1.5, 17, 1, true},
+		{"NAV-PVT, then the others", []string{pvtFrame(nil), gsaBody, rmcBody}, 545.5, 11.5, 84.25, 0.7, 1.5, 17, 2, true},
+	})
 }
 
 // TestDamagedField: whatever a minor field holds, the position stays.
@@ -101,6 +134,7 @@ func TestDamagedField(t *testing.T) {
 	sentences := map[string][]int{ // and the fields that make the position
 		rmcBody: {2, 3, 4, 5, 6},
 		ggaBody: {2, 3, 4, 5, 6},
+		gllBody: {1, 2, 3, 4, 6},
 		gnsBody: {2, 3, 4, 5, 6},
 	}
 	for body, needed := range sentences {
@@ -130,7 +164,7 @@ func TestDamagedField(t *testing.T) {
 			}
 		}
 		// Cut short behind the position, and with fields that no standard has.
-		for _, end := range []int{7, 8, len(clean)} {
+		for _, end := range []int{7, min(8, len(clean)), len(clean)} {
 			s := strings.Join(clean[:end], ",") + strings.Repeat(",1", len(clean)-end+15)
 			newBench().fix(t, s)
 		}
@@ -154,7 +188,7 @@ func TestDamagedPosition(t *testing.T) {
 		require.Empty(t, b.fixes, pos)
 		require.Equal(t, int64(1), b.Stats().NoFix)
 		noQuality := strings.Replace(ggaBody, "E,1,08", "E,,08", 1)
-		for _, other := range []string{ggaBody, gnsBody, noQuality} {
+		for _, other := range []string{ggaBody, gnsBody, noQuality, gllBody, pvtFrame(nil)} {
 			f := newBench().fix(t, broken, other)
 			require.InDelta(t, 48+7.038/60, f.Lat.Reveal(), 1e-12)
 			require.Equal(t, said, f.UTC)
@@ -198,7 +232,7 @@ func TestTalkers(t *testing.T) {
 		newBench().fix(t, talker+rmcBody[2:])
 		newBench().fix(t, talker+ggaBody[2:])
 	}
-	for _, address := range []string{"INRMC", "PQRMC", "II", "PUBX", "GPRM", "GPRMCX", "gprmc", "", "GPGSV", "GPTXT"} {
+	for _, address := range []string{"INRMC", "PQRMC", "II", "PUBX", "GPRM", "GPRMCX", "gprmc", "", "PQGSV", "GPTXT"} {
 		b := newBench()
 		b.say(address + rmcBody[5:])
 		b.Reset()

@@ -243,6 +243,7 @@ func TestPlaces(t *testing.T) {
 		{"a fast car", []step{{0, 0, 0}, {1, 70, 0}, {1, 140, 0}, {1, 210, 0}}},
 		{"a fast car through a short tunnel", []step{{0, 0, 0}, {4, 300, 0}}},
 		{"a small step", []step{{0, 0, 0}, {1, 190, 0}}},
+		{"a step just too far", []step{{0, 0, 0}, {1, 205, jump}, {1, -190, 0}}},
 		{"an outlier", []step{{0, 0, 0}, {1, 5000, jump}, {1, 40, 0}, {1, 60, 0}}},
 		{"moved, believed in the end", []step{{0, 0, 0}, {1, 90000, jump}, {1, 90020, jump}, {1, 90040, jump}, {1, 90060, jump}, {1, 90080, jump}, {1, 90100, 0}, {1, 0, jump}}},
 	}
