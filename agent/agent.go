@@ -32,7 +32,6 @@ import (
 	"roadseal/agent/wire"
 	"roadseal/crypto/mtls"
 	"roadseal/crypto/seal"
-	"roadseal/hal/camera"
 	"roadseal/hal/durable"
 	"roadseal/hal/vehicle"
 )
@@ -167,7 +166,11 @@ func (a *Agent) assemble() (err error) {
 		a.cfg.Cameras, a.cfg.GNSS = nil, nil // nothing may be named by a start that is not counted
 	}
 	for _, c := range a.cfg.Cameras {
-		a.cameras = append(a.cameras, intake.Camera{Name: c.Name, Folder: Folder(c, a.log), Remove: c.AfterSeal == config.Remove})
+		cam, err := a.camera(c)
+		if err != nil {
+			return err
+		}
+		a.cameras = append(a.cameras, cam)
 	}
 	var rec *track.Recorder
 	if st, ok := a.cfg.Streams.For(policy.GNSS); ok && a.cfg.GNSS != nil {
@@ -196,12 +199,6 @@ func shares(c config.Spool) (all [spool.Classes]int64) {
 		all[i] = int64(c.MaxBytes) / 100 * int64(percent)
 	}
 	return all
-}
-
-// Folder is the recorder's folder that a [[camera]] names.
-func Folder(c config.Camera, log *slog.Logger) *camera.Folder {
-	return camera.New(camera.Options{Name: c.Name, Path: c.Path, Pattern: c.Names, Owner: c.Owner,
-		Rescan: c.Rescan.Duration, Log: log})
 }
 
 // next is the next free sequence number of this start.

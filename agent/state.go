@@ -20,6 +20,7 @@ const (
 	bootFile = "boot"    // count of agent starts
 	tagFile  = "tag.key" // key of the source tags
 	timeFile = "time"    // trusted time
+	metFile  = "met."    // and the name of a camera whose folder was met
 )
 
 const tagKeySize = 32
@@ -130,6 +131,23 @@ func tagKey(state durable.FS) (key []byte, damage string, err error) {
 
 func writeTagKey(state durable.FS, key []byte) error {
 	return writeValue(state, tagFile, hex.EncodeToString(key))
+}
+
+// hasMet tells whether a camera's folder was met before. A value that is damaged
+// counts: rather seal a clip too many.
+func hasMet(state durable.FS, camera string) (bool, error) {
+	_, _, err := readValue(state, metFile+camera)
+	switch {
+	case err == nil, errors.Is(err, errDamaged):
+		return true, nil
+	case errors.Is(err, fs.ErrNotExist):
+		return false, nil
+	}
+	return false, fmt.Errorf("cannot read whether camera %s was met: %w", camera, err)
+}
+
+func writeMet(state durable.FS, camera string) error {
+	return writeValue(state, metFile+camera, "yes")
 }
 
 // timeFloor returns the later of the build date and the durable trusted time.

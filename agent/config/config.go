@@ -76,6 +76,7 @@ type Camera struct {
 	Channels  map[string]string `toml:"channels"`
 	Owner     string            `toml:"owner"`
 	AfterSeal string            `toml:"after_seal"`
+	Existing  string            `toml:"existing"`
 	Rescan    strict.Duration   `toml:"rescan"`
 
 	Names camera.Pattern `toml:"-"` // from Preset or Pattern
@@ -85,6 +86,14 @@ type Camera struct {
 const (
 	Keep   = "keep"
 	Remove = "remove"
+)
+
+// Values of Camera.Existing: which of the clips are sealed that a recorder had
+// before the agent first met its folder. What is not ExistingAll acts once.
+const (
+	ExistingAll    = "all"
+	ExistingEvents = "events" // what the recorder or a person marked
+	ExistingNone   = "none"
 )
 
 // Spool is [spool]: how much flash the sealed objects may take.
@@ -278,6 +287,12 @@ func (c *Config) camera(k *checker, i int) {
 	}
 	if cam.AfterSeal != Keep && cam.AfterSeal != Remove {
 		k.fail(at("after_seal"), "expected %q or %q", Keep, Remove)
+	}
+	if cam.Existing == "" {
+		cam.Existing = ExistingAll
+	}
+	if !slices.Contains([]string{ExistingAll, ExistingEvents, ExistingNone}, cam.Existing) {
+		k.fail(at("existing"), "expected %q, %q or %q", ExistingAll, ExistingEvents, ExistingNone)
 	}
 	if cam.Rescan.Duration == 0 {
 		cam.Rescan.Duration = 30 * time.Second

@@ -46,7 +46,7 @@ func TestTheExampleIsAValidConfiguration(t *testing.T) {
 // that nobody finds.
 func TestTheExampleNamesEveryKey(t *testing.T) {
 	for _, key := range []string{"certificate", "key", "state", "run", "number", "ignition", "holdup", "port", "baud", "name", "path", "preset",
-		"pattern", "time", "kinds", "channels", "owner", "after_seal", "rescan", "from", "to", "class", "upload", "priority", "max_age",
+		"pattern", "time", "kinds", "channels", "owner", "after_seal", "existing", "rescan", "from", "to", "class", "upload", "priority", "max_age",
 		"max_bytes", "keep_free", "shares", "address", "server_name", "ca", "profile", "receipt_keys", "stanzas"} {
 		require.Regexp(t, `(?m)^(#  )?\s*`+key+` = `, config.Example, key)
 	}
@@ -56,7 +56,7 @@ func TestTheExampleNamesEveryKey(t *testing.T) {
 
 func TestDefaults(t *testing.T) {
 	s := example(t)
-	for _, line := range []string{"server_name = ", "profile = ", "stanzas = ", "holdup = ", "max_bytes = ", "shares = ", "baud = ", "after_seal = ", "rescan = ", "state = ", "run = "} {
+	for _, line := range []string{"server_name = ", "profile = ", "stanzas = ", "holdup = ", "max_bytes = ", "shares = ", "baud = ", "after_seal = ", "existing = ", "rescan = ", "state = ", "run = "} {
 		i := strings.Index(s, "\n"+line)
 		require.Positive(t, i, line)
 		end := i + 1 + strings.IndexByte(s[i+1:], '\n')
@@ -69,6 +69,7 @@ func TestDefaults(t *testing.T) {
 	require.Equal(t, 9600, c.GNSS.Baud)
 	require.Equal(t, config.DefaultShares(), c.Spool.Shares)
 	require.Equal(t, config.Keep, c.Cameras[0].AfterSeal)
+	require.Equal(t, config.ExistingAll, c.Cameras[0].Existing)
 	require.Equal(t, "/run/roadseal", c.Device.Run)
 }
 
@@ -88,6 +89,8 @@ func TestFaults(t *testing.T) {
 		{`preset = "blackvue"`, `preset = "blackvue"` + "\npattern = '^x$'", "expected either preset"},
 		{`preset = "blackvue"`, `pattern = '^(?P<time>\d+\.mp4$'` + "\ntime = \"2006\"", "pattern"},
 		{`after_seal = "keep"`, `after_seal = "delete"`, `expected "keep" or "remove"`},
+		{`existing = "events"`, `existing = "new"`, `expected "all", "events" or "none"`},
+		{`preset = "blackvue"`, `preset = "tesler"`, "viofo, 70mai, tesla, openpilot, garmin"},
 		{`from = ["gnss"]`, `from = ["gps"]`, `unknown source "gps"`},
 		{`class = 2`, `class = 9`, "expected a retention class from 1"},
 		{`class = 2`, `class = 2` + "\nupload = \"unmetered\"", `expected "always" or "hold"`},

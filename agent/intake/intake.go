@@ -50,6 +50,12 @@ type Camera struct {
 	Name   string
 	Folder *camera.Folder
 	Remove bool // delete the source once its object is durable
+	// Leave tells of a kind that its segments stay in the vehicle if they were
+	// there before the agent first met the folder. Met is called once these
+	// are known, before the first segment is sealed. Leave is nil where that
+	// has been settled.
+	Leave func(kind string) bool
+	Met   func() error
 }
 
 // Counts tell what became of a camera's segments since start.

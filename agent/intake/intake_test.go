@@ -43,6 +43,9 @@ type rig struct {
 	log    bytes.Buffer
 	boot   uint32
 	remove bool
+	preset string
+	leave  func(kind string) bool // until met
+	met    atomic.Bool
 
 	spool  *spool.Spool
 	folder *camera.Folder
@@ -57,7 +60,7 @@ func newRig(t *testing.T) *rig {
 	require.NoError(t, err)
 	d, err := durable.OpenDisk(t.TempDir())
 	require.NoError(t, err)
-	r := &rig{t: t, id: id, record: t.TempDir(), disk: d, fsys: d}
+	r := &rig{t: t, id: id, record: t.TempDir(), disk: d, fsys: d, preset: "blackvue"}
 	r.limits = spool.Options{MaxBytes: 1 << 30, Slots: slots, Order: r.streams().Order}
 	t.Cleanup(func() {
 		if r.stop != nil {
@@ -85,7 +88,7 @@ func (r *rig) prepare() {
 	var err error
 	r.spool, err = spool.Open(r.fsys, r.limits)
 	require.NoError(r.t, err)
-	p, err := camera.Preset("blackvue")
+	p, err := camera.Preset(r.preset)
 	require.NoError(r.t, err)
 	log := slog.New(slog.NewTextHandler(&r.log, nil))
 	r.folder = camera.New(camera.Options{Name: "dash", Path: r.record, Pattern: p, Rescan: 50 * time.Millisecond, Settle: 60 * time.Millisecond, Log: log})
@@ -95,7 +98,15 @@ func (r *rig) prepare() {
 	r.track = track.NewRecorder(track.Options{Boot: r.boot, Sequence: next, MaxAge: time.Hour})
 	r.Intake = intake.New(intake.Options{Streams: r.streams(), Spool: r.spool, Track: r.track, Slots: slots, TagKey: bytes.Repeat([]byte{7}, 32),
 		Boot: r.boot, Sequence: next, Vehicle: "WDB-4711", Log: log,
-		Cameras: []intake.Camera{{Name: "dash", Folder: r.folder, Remove: r.remove}}})
+		Cameras: []intake.Camera{r.camera()}})
+}
+
+func (r *rig) camera() intake.Camera {
+	c := intake.Camera{Name: "dash", Folder: r.folder, Remove: r.remove}
+	if !r.met.Load() {
+		c.Leave, c.Met = r.leave, func() error { r.met.Store(true); return nil }
+	}
+	return c
 }
 
 func (r *rig) start() {

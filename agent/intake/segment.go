@@ -13,10 +13,14 @@ import (
 	"roadseal/crypto/envelope"
 	"roadseal/crypto/record"
 	"roadseal/hal/camera"
+	"roadseal/hal/camera/container"
 )
 
 // segments seals what one camera's folder hands out.
 func (i *Intake) segments(ctx context.Context, c Camera) error {
+	if err := i.meet(ctx, c); err != nil {
+		return err
+	}
 	pause := minPause
 	for {
 		s, err := c.Folder.Next(ctx)
@@ -153,7 +157,7 @@ func (i *Intake) segment(ctx context.Context, c Camera, s camera.Segment) (outco
 		return failed, err
 	}
 	c.Folder.Tagged(s, tag)
-	if c.Remove && what != untaken {
+	if c.Remove && i.opt.Spool.Holds(tag) { // what is known may also have been left, or lost
 		if err := c.Folder.Remove(s); err != nil {
 			return failed, &sourceError{err}
 		}
@@ -167,30 +171,59 @@ func (i *Intake) fresh(ctx context.Context, c Camera, s camera.Segment, f *camer
 	if !ok {
 		return untaken, nil
 	}
-	size := envelope.SealedSize(i.opt.Slots, envelope.GridBinary(f.Size()))
-	if _, err := i.seal(ctx, f, size, i.record(c, s, st), st, tag); err != nil {
+	rec := i.record(c, s, st)
+	describe(&rec, s, f)
+	grid := envelope.GridBinary
+	if strings.HasPrefix(rec.MediaType, "text/") {
+		grid = envelope.GridText
+	}
+	if _, err := i.seal(ctx, f, envelope.SealedSize(i.opt.Slots, grid(f.Size())), rec, st, tag); err != nil {
 		return failed, err
 	}
 	return sealedNow, nil
 }
 
-// record says what a segment is, for its readers.
+// record says what a segment is, for its readers, as far as its name tells.
 func (i *Intake) record(c Camera, s camera.Segment, st policy.Stream) record.Record {
-	return record.Record{MediaType: mediaType(s.File.Reveal()), Stream: st.Name, Kind: s.Kind, Source: "camera " + c.Name,
-		Channel: s.Channel, Vehicle: i.opt.Vehicle, File: s.File, Start: s.Start, Clock: "name",
+	rec := record.Record{Stream: st.Name, Kind: s.Kind, Source: "camera " + c.Name,
+		Channel: s.Channel, Vehicle: i.opt.Vehicle, File: s.File, Start: s.Start, Clock: "none",
 		Boot: i.opt.Boot, Sequence: i.opt.Sequence()}
+	if !s.Start.IsZero() {
+		rec.Clock = "name"
+	}
+	return rec
 }
 
-// mediaType goes by the ending of the name; the opener's reader needs a hint,
-// not a verdict.
+// incomplete is the flag of a film that was cut short, by a power cut for
+// instance. It is sealed all the same: it may be the one that counts.
+const incomplete = "incomplete"
+
+// describe adds what the content tells. Bytes that are no film, whatever the
+// name says, are sealed as they are.
+func describe(rec *record.Record, s camera.Segment, f *camera.File) {
+	if rec.MediaType = s.Sidecar; s.Sidecar != "" {
+		return
+	}
+	film := container.Look(f, f.Size())
+	if rec.MediaType = film.MediaType; film.MediaType == "" {
+		rec.MediaType = mediaType(s.File.Reveal())
+	}
+	if film.Duration > 0 && !s.Start.IsZero() {
+		rec.End = s.Start.Add(film.Duration)
+	}
+	if film.Incomplete {
+		rec.Flags = append(rec.Flags, incomplete)
+	}
+}
+
+// mediaType is of a film without a container, by the ending of its name; the
+// opener's reader needs a hint, not a verdict.
 func mediaType(name string) string {
 	switch strings.ToLower(path.Ext(name)) {
-	case ".mp4", ".m4v":
-		return "video/mp4"
-	case ".mov":
-		return "video/quicktime"
-	case ".ts":
-		return "video/mp2t"
+	case ".hevc":
+		return "video/h265"
+	case ".h264":
+		return "video/h264"
 	}
 	return "application/octet-stream"
 }

@@ -31,6 +31,28 @@ func (s *Spool) HasTag(t Tag) bool {
 	return s.known[t] > 0 || s.tags[t]
 }
 
+// Holds reports whether an object with this source tag is in the spool, intact.
+func (s *Spool) Holds(t Tag) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.known[t] > 0
+}
+
+// Know makes the source tags of clips durable that are not to be sealed.
+func (s *Spool) Know(tags []Tag) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := maps.Clone(s.tags)
+	for _, t := range tags {
+		all[t] = true
+		dropTags(all, t)
+	}
+	if len(all) == len(s.tags) {
+		return nil
+	}
+	return s.setTags(all)
+}
+
 // ReadTags returns the source tags of all sealed clips in a spool's folder
 // without opening the spool: another process may own it.
 func ReadTags(fsys durable.FS) (map[Tag]bool, error) {

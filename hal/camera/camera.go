@@ -47,13 +47,15 @@ type Options struct {
 	Log     *slog.Logger  // nil = no log
 }
 
-// A Segment is one finished video file of a recorder.
+// A Segment is one finished file of a recorder: a video, or a sidecar that the
+// recorder writes for one.
 type Segment struct {
 	Camera  string    // Options.Name
 	File    red.Text  // path relative to the folder, slash-separated
-	Start   time.Time // from the name: the camera's own clock, zone unknown, kept as if UTC
+	Start   time.Time // from the name: the camera's own clock, zone unknown, kept as if UTC; zero if the name holds none
 	Channel string    // "front", "rear", … or "" if the name does not say
 	Kind    string    // "normal", "event", "parking", "manual" or "lapse"
+	Sidecar string    // media type of a sidecar, such as "image/jpeg"; "" for a video
 	Size    int64     // bytes
 	ModTime time.Time
 }

@@ -116,6 +116,18 @@ func (f *File) Read(p []byte) (int, error) {
 	return 0, f.readError(err)
 }
 
+// ReadAt implements io.ReaderAt within Size bytes. Reading goes on where it was.
+func (f *File) ReadAt(p []byte, off int64) (int, error) {
+	if off < 0 || off >= f.size {
+		return 0, io.EOF
+	}
+	n, err := f.file.ReadAt(p[:min(int64(len(p)), f.size-off)], off)
+	if n < len(p) && err == nil {
+		err = io.EOF
+	}
+	return n, err
+}
+
 // tagSpan is how much of each end of a file a tag covers, in bytes.
 const tagSpan = 64 << 10
 

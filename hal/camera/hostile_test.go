@@ -94,6 +94,23 @@ func hostile(t *testing.T, dir string) map[string]string {
 		t.Log("hard link of another owner and device nodes left out: they need root")
 	}
 
+	// Sidecars are looked at as clips are.
+	for reason, make := range map[string]func(string) error{
+		"symbolic link":      link("/etc/shadow"),
+		"not a regular file": func(path string) error { return unix.Mkfifo(path, 0o666) },
+		"empty":              func(path string) error { return os.WriteFile(path, nil, 0o644) },
+		"larger than allowed": func(path string) error {
+			require.NoError(t, os.WriteFile(path, []byte(canary), 0o644))
+			return os.Truncate(path, 1<<40)
+		},
+	} {
+		for _, ending := range []string{"E.gps", "E.3gf", "EF.thm"} {
+			n++
+			file := fmt.Sprintf("20251123_%02d%02d00_%s", n%1000/60, n%60, ending)
+			require.NoError(t, make(filepath.Join(dir, file)))
+			want[file] = reason
+		}
+	}
 	good := name(1, "EF")
 	named(good+"\n", "name is not plain text")
 	named("\n"+good, "name is not plain text")
@@ -175,6 +192,65 @@ func TestHostile(t *testing.T) {
 	}
 	require.Empty(t, want)
 	require.Len(t, all, 100+len(allReasons(all)))
+}
+
+// TestHostileFolders: the same where folders are part of the name.
+func TestHostileFolders(t *testing.T) {
+	dir, outside := t.TempDir(), t.TempDir()
+	clip := func(i int, letters string) string {
+		return fmt.Sprintf("2025_1124_%02d%02d00_%04d%s.MP4", i/60, i%60, i, letters)
+	}
+	good := map[string]string{} // path and kind
+	put := func(kind string, i int, letters string, elem ...string) {
+		sub := filepath.Join(elem...)
+		require.NoError(t, os.MkdirAll(filepath.Join(dir, sub), 0o755))
+		write(t, dir, sub, clip(i, letters), fmt.Sprint("clip ", i))
+		good[filepath.Join(sub, clip(i, letters))] = kind
+	}
+	for i := range 70 {
+		put("normal", i, "F", "Movie")
+	}
+	for i := range 15 {
+		put("event", 100+i, "F", "Movie", "RO")
+		put("parking", 200+i, "R", "Movie", "Parking")
+	}
+	require.Len(t, good, 100)
+
+	write(t, outside, clip(300, "F"), canary)
+	symlink := func(to string, elem ...string) {
+		require.NoError(t, os.Symlink(to, filepath.Join(append([]string{dir}, elem...)...)))
+	}
+	symlink(outside, "RO") // a whole folder from elsewhere
+	symlink(".", "loop")
+	symlink("..", "Movie", "up")
+	symlink(filepath.Join("..", "Movie", clip(0, "F")), "Movie", clip(301, "F"))
+	symlink("/proc/self/environ", "Movie", "RO", clip(302, "F"))
+	require.NoError(t, unix.Mkfifo(filepath.Join(dir, "Parking"), 0o666)) // in the place of a folder
+	for _, elem := range [][]string{
+		{"Movie", "RO", clip(303, "F"), "deep"}, // a folder called like a clip, at the last level
+		{"Movie", "RO", "a", "b"},               // too deep
+		{".Trash", "RO"}, {"LOST.DIR", "RO"}, {"Movie", "bad\nname"}, {"Movie", "\xff\xfe"},
+	} {
+		sub := filepath.Join(append([]string{dir}, elem...)...)
+		require.NoError(t, os.MkdirAll(sub, 0o755))
+		write(t, sub, clip(310, "F"), canary)
+	}
+	require.NoError(t, os.Link(filepath.Join(dir, "Movie", clip(1, "F")), filepath.Join(dir, "Movie", clip(1, "F")+".bak")))
+
+	o := options(t, dir)
+	var err error
+	o.Pattern, err = camera.Preset("viofo")
+	require.NoError(t, err)
+	f, _ := start(t, o)
+	eventually(t, f, "all good ones", waiting(100))
+	for range 100 {
+		s := take(t, f)
+		require.Equal(t, good[s.File.Reveal()], s.Kind)
+		require.NotContains(t, read(t, f, s), canary)
+		delete(good, s.File.Reveal())
+	}
+	require.Empty(t, good)
+	nothing(t, f)
 }
 
 func allReasons(all []camera.Listing) (refused []string) {

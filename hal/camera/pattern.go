@@ -27,17 +27,32 @@ const (
 	groupTime    = "time"
 	groupKind    = "kind"
 	groupChannel = "channel"
+	groupLock    = "lock"
 	groupCopy    = "copy"
 )
 
 // A Pattern reads a segment's time, kind and channel off its name. The zero
 // Pattern matches nothing.
-type Pattern struct {
+type Pattern struct{ forms []form }
+
+// A form is one way in which a recorder names its files. The first that
+// matches decides.
+type form struct {
 	expr     *regexp.Regexp
 	whole    bool // the path below the folder is matched, not its last element
 	layout   string
+	sidecar  string // media type, or "" for a video
 	kinds    map[string]string
 	channels map[string]string
+}
+
+func newForm(expr, timeLayout, sidecar string, kinds, channels map[string]string) (form, error) {
+	re, err := regexp.Compile(`\A(?:` + expr + `)\z`)
+	if err != nil {
+		return form{}, fmt.Errorf("cannot read the name pattern: %w", err)
+	}
+	return form{expr: re, whole: strings.Contains(expr, "/"), layout: timeLayout, sidecar: sidecar,
+		kinds: maps.Clone(kinds), channels: maps.Clone(channels)}, nil
 }
 
 // NewPattern returns a pattern of the regular expression expr (RE2), which
@@ -45,19 +60,20 @@ type Pattern struct {
 // contains a slash. It has these named groups:
 //
 //	time     required; timeLayout is its layout in the manner of Go's time package
-//	kind     looked up in kinds, or a kind itself if kinds is empty; without the group every segment is "normal"
-//	channel  looked up in channels, or the channel itself if channels is empty
+//	kind     looked up in kinds, or a kind itself if kinds is empty; where it matches nothing the segment is "normal"
+//	channel  looked up in channels, or the channel itself if channels is empty; it may match nothing
+//	lock     if it matches anything, the recorder keeps the file from its ring: an "event", unless the kind is "manual"
 //	copy     if it matches anything, the file is a low-resolution copy and skipped
 //
 // Values of kinds are "normal", "event", "parking", "manual" and "lapse";
 // channels are 1 to 32 letters, digits, "-" and "_". What stands in neither
 // map is no segment.
 func NewPattern(expr, timeLayout string, kinds, channels map[string]string) (Pattern, error) {
-	re, err := regexp.Compile(`\A(?:` + expr + `)\z`)
+	f, err := newForm(expr, timeLayout, "", kinds, channels)
 	if err != nil {
-		return Pattern{}, fmt.Errorf("cannot read the name pattern: %w", err)
+		return Pattern{}, err
 	}
-	if err := checkGroups(re, kinds, channels); err != nil {
+	if err := checkGroups(f.expr, kinds, channels); err != nil {
 		return Pattern{}, err
 	}
 	if err := checkLayout(timeLayout); err != nil {
@@ -73,16 +89,16 @@ func NewPattern(expr, timeLayout string, kinds, channels map[string]string) (Pat
 			return Pattern{}, fmt.Errorf("channel %q of %q: expected 1 to 32 letters, digits, \"-\" or \"_\"", channel, raw)
 		}
 	}
-	return Pattern{expr: re, whole: strings.Contains(expr, "/"), layout: timeLayout, kinds: maps.Clone(kinds), channels: maps.Clone(channels)}, nil
+	return Pattern{[]form{f}}, nil
 }
 
 func checkGroups(re *regexp.Regexp, kinds, channels map[string]string) error {
 	names := re.SubexpNames()
 	for _, n := range names {
 		switch n {
-		case "", groupTime, groupKind, groupChannel, groupCopy:
+		case "", groupTime, groupKind, groupChannel, groupLock, groupCopy:
 		default:
-			return fmt.Errorf("group %q of the name pattern is not known: expected time, kind, channel or copy", n)
+			return fmt.Errorf("group %q of the name pattern is not known: expected time, kind, channel, lock or copy", n)
 		}
 	}
 	for group, values := range map[string]map[string]string{groupKind: kinds, groupChannel: channels} {
@@ -126,39 +142,51 @@ func isChannel(s string) bool {
 // parse reads a path below the folder: the segment, as far as its name tells,
 // or why it is none.
 func (p Pattern) parse(file string) (Segment, string) {
-	s := Segment{File: red.Text(file), Kind: kindNormal}
-	name := file
-	if !p.whole {
-		name = path.Base(file)
+	for _, f := range p.forms {
+		name := file
+		if !f.whole {
+			name = path.Base(file)
+		}
+		if m := f.expr.FindStringSubmatch(name); m != nil {
+			return f.read(file, m)
+		}
 	}
-	if p.expr == nil {
-		return s, notMatched
-	}
-	m := p.expr.FindStringSubmatch(name)
-	if m == nil {
-		return s, notMatched
-	}
+	return Segment{File: red.Text(file), Kind: kindNormal}, notMatched
+}
+
+// read takes what the groups of a name have matched; one that is empty says
+// nothing.
+func (f form) read(file string, groups []string) (Segment, string) {
+	s := Segment{File: red.Text(file), Kind: kindNormal, Sidecar: f.sidecar}
 	var err error
-	for i, group := range p.expr.SubexpNames() {
+	protected := false
+	for i, group := range f.expr.SubexpNames() {
+		text := groups[i]
+		if text == "" {
+			continue
+		}
 		switch group {
 		case groupTime:
-			if s.Start, err = time.Parse(p.layout, m[i]); err != nil {
+			if s.Start, err = time.Parse(f.layout, text); err != nil {
 				return s, badTime
 			}
 			s.Start = s.Start.UTC()
 		case groupKind:
-			if s.Kind = lookUp(p.kinds, m[i]); !isKind(s.Kind) {
+			if s.Kind = lookUp(f.kinds, text); !isKind(s.Kind) {
 				return s, badKind
 			}
 		case groupChannel:
-			if s.Channel = lookUp(p.channels, m[i]); !isChannel(s.Channel) {
+			if s.Channel = lookUp(f.channels, text); !isChannel(s.Channel) {
 				return s, badChannel
 			}
+		case groupLock:
+			protected = true
 		case groupCopy:
-			if m[i] != "" {
-				return s, lowResolution
-			}
+			return s, lowResolution
 		}
+	}
+	if protected && s.Kind != kindManual {
+		s.Kind = kindEvent
 	}
 	return s, ""
 }

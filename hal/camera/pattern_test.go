@@ -26,7 +26,6 @@ func verdict(t *testing.T, p camera.Pattern, elem ...string) camera.Listing {
 func TestBlackVue(t *testing.T) {
 	p, err := camera.Preset("blackvue")
 	require.NoError(t, err)
-	require.Equal(t, []string{"blackvue"}, camera.Presets())
 	kinds := map[string]string{"N": "normal", "P": "parking", "M": "manual"}
 	for _, k := range "EIOATBRXGDLYF" {
 		kinds[string(k)] = "event"
@@ -44,9 +43,8 @@ func TestBlackVue(t *testing.T) {
 		"20240229_235959_NFL.mp4":    "low-resolution copy",
 		"20230229_235959_NF.mp4":     "name holds no valid time",
 		"20240229_240000_NF.mp4":     "name holds no valid time",
-		"20240229_235959_N.gps":      "name does not match",
-		"20240229_235959_N.3gf":      "name does not match",
-		"20240229_235959_NF.thm":     "name does not match",
+		"20240229_235959_Q.gps":      "name does not match",
+		"20240229_235959_NF.3gf":     "name does not match",
 		"20240229_235959_NF.mp4 ":    "name does not match",
 		"x20240229_235959_NF.mp4":    "name does not match",
 		"20240229_235959_NFX.mp4":    "name does not match",
@@ -95,21 +93,21 @@ func TestPatternErrors(t *testing.T) {
 		expr, layout    string
 		kinds, channels map[string]string
 	}{
-		"cannot read the name pattern: error parsing regexp: missing closing )":               {expr: `(?P<time>\d`, layout: layout},
-		`group "date" of the name pattern is not known: expected time, kind, channel or copy`: {expr: `(?P<date>\d)`, layout: layout},
-		"the name pattern has no group for the time: expected (?P<time>…) in it":              {expr: `\d{8}\.mp4`, layout: layout},
-		"the name pattern has no group for the given kinds: expected (?P<kind>…) in it":       {expr: ok, layout: layout, kinds: map[string]string{"N": "normal"}},
-		"the name pattern has no group for the given channels":                                {expr: ok, layout: layout, channels: map[string]string{"F": "front"}},
-		`time layout "" does not hold a date`:                                                 {expr: ok},
-		`time layout "150405" does not hold a date`:                                           {expr: ok, layout: "150405"},
-		`time layout "2006-01-02" does not hold a date`:                                       {expr: ok, layout: "2006-01-02"},
-		`time layout "YYYYMMDD_HHMMSS" does not hold a date`:                                  {expr: ok, layout: "YYYYMMDD_HHMMSS"},
-		`kind "crash" of "E" is not known: expected normal, event`:                            {expr: `(?P<kind>.)` + ok, layout: layout, kinds: map[string]string{"E": "crash"}},
-		`channel "front left" of "F": expected 1 to 32 letters`:                               {expr: `(?P<channel>.)` + ok, layout: layout, channels: map[string]string{"F": "front left"}},
+		"cannot read the name pattern: error parsing regexp: missing closing )":                     {expr: `(?P<time>\d`, layout: layout},
+		`group "date" of the name pattern is not known: expected time, kind, channel, lock or copy`: {expr: `(?P<date>\d)`, layout: layout},
+		"the name pattern has no group for the time: expected (?P<time>…) in it":                    {expr: `\d{8}\.mp4`, layout: layout},
+		"the name pattern has no group for the given kinds: expected (?P<kind>…) in it":             {expr: ok, layout: layout, kinds: map[string]string{"N": "normal"}},
+		"the name pattern has no group for the given channels":                                      {expr: ok, layout: layout, channels: map[string]string{"F": "front"}},
+		`time layout "" does not hold a date`:                                                       {expr: ok},
+		`time layout "150405" does not hold a date`:                                                 {expr: ok, layout: "150405"},
+		`time layout "2006-01-02" does not hold a date`:                                             {expr: ok, layout: "2006-01-02"},
+		`time layout "YYYYMMDD_HHMMSS" does not hold a date`:                                        {expr: ok, layout: "YYYYMMDD_HHMMSS"},
+		`kind "crash" of "E" is not known: expected normal, event`:                                  {expr: `(?P<kind>.)` + ok, layout: layout, kinds: map[string]string{"E": "crash"}},
+		`channel "front left" of "F": expected 1 to 32 letters`:                                     {expr: `(?P<channel>.)` + ok, layout: layout, channels: map[string]string{"F": "front left"}},
 	} {
 		_, err := camera.NewPattern(c.expr, c.layout, c.kinds, c.channels)
 		require.ErrorContains(t, err, want)
 	}
-	_, err := camera.Preset("viofo")
-	require.EqualError(t, err, `preset "viofo" is not known: expected one of blackvue`)
+	_, err := camera.Preset("nextbase")
+	require.EqualError(t, err, `preset "nextbase" is not known: expected one of blackvue, viofo, 70mai, tesla, openpilot, garmin`)
 }
