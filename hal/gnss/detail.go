@@ -4,12 +4,12 @@ import "math"
 
 func (d *Decoder) gsa(from int, f *fields) {
 	e := &d.epoch
-	if v := precision(f.f[16]); !math.IsNaN(v) {
+	if v := precision(f.at(16)); !math.IsNaN(v) {
 		e.gsa.hdop = v
 	}
 	used := 0
-	for _, satellite := range f.f[3:15] {
-		if len(satellite) > 0 {
+	for i := 3; i < 15; i++ {
+		if len(f.at(i)) > 0 {
 			used++
 		}
 	}
@@ -22,25 +22,25 @@ func (d *Decoder) gsa(from int, f *fields) {
 
 func (d *Decoder) vtg(f *fields) {
 	if f.letter(2) == 'T' {
-		d.epoch.vtg.course = heading(f.f[1])
+		d.epoch.vtg.course = heading(f.at(1))
 	}
 	switch {
-	case f.letter(6) == 'N' && len(f.f[5]) > 0:
-		d.epoch.vtg.speed = knot * within(number(f.f[5]), 0, 1e5)
+	case f.letter(6) == 'N' && len(f.at(5)) > 0:
+		d.epoch.vtg.speed = knot * within(number(f.at(5)), 0, 1e5)
 	case f.letter(8) == 'K':
-		d.epoch.vtg.speed = kilometre * within(number(f.f[7]), 0, 1e5)
+		d.epoch.vtg.speed = kilometre * within(number(f.at(7)), 0, 1e5)
 	}
 }
 
 func (d *Decoder) zda(f *fields) {
-	day, ok1 := digits(f.f[2])
-	month, ok2 := digits(f.f[3])
-	year, ok3 := digits(f.f[4])
+	day, ok1 := digits(f.at(2))
+	month, ok2 := digits(f.at(3))
+	year, ok3 := digits(f.at(4))
 	if !ok1 || !ok2 || !ok3 || year < firstYear || year > lastYear {
 		return
 	}
 	if midnight, ok := date(year, month, day); ok {
-		d.anchor(midnight, clockTime(f.f[1]))
+		d.anchor(midnight, clockTime(f.at(1)))
 	}
 }
 

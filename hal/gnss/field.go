@@ -8,35 +8,47 @@ import (
 // maxFields is more than any sentence here has; what follows is not looked at.
 const maxFields = 20
 
-// fields holds a sentence's fields; those that it does not have are empty.
+// fields are those of a sentence's body; those that it does not have are empty.
 type fields struct {
-	f [maxFields][]byte
-	n int // number of fields, the address included
+	body []byte
+	n    int              // number of fields, the address included
+	end  [maxFields]uint8 // where each ends: a sentence has at most maxSentence bytes
 }
 
 func (f *fields) split(body []byte) {
-	from := 0
+	f.body = body
 	for i, c := range body {
 		if c != ',' {
 			continue
 		}
-		f.f[f.n] = body[from:i]
+		f.end[f.n] = uint8(i)
 		f.n++
 		if f.n == maxFields {
 			return
 		}
-		from = i + 1
 	}
-	f.f[f.n] = body[from:]
+	f.end[f.n] = uint8(len(body))
 	f.n++
+}
+
+// at is the field with the given number; the address is 0.
+func (f *fields) at(i int) []byte {
+	switch {
+	case i >= f.n:
+		return nil
+	case i == 0:
+		return f.body[:f.end[0]]
+	}
+	return f.body[f.end[i-1]+1 : f.end[i]]
 }
 
 // letter is the field's only byte, or 0.
 func (f *fields) letter(i int) byte {
-	if len(f.f[i]) != 1 {
+	b := f.at(i)
+	if len(b) != 1 {
 		return 0
 	}
-	return f.f[i][0]
+	return b[0]
 }
 
 // digits reads a field of digits only, at most 9 of them.
@@ -54,31 +66,37 @@ func digits(b []byte) (int64, bool) {
 	return v, true
 }
 
-// fixed reads "123.456" as an integer of the given number of decimals. Further
-// decimals are cut off; a sign is refused.
+// powers of ten, by exponent.
+var powers = [...]int64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9}
+
+// fixed reads "123.456" as an integer of the given number of decimals, at most
+// 9. Further decimals are cut off; a sign is refused, and so are more than 9
+// digits before the point.
 func fixed(b []byte, decimals int) (int64, bool) {
-	dot := 0
-	for dot < len(b) && b[dot] != '.' {
-		dot++
+	var v int64
+	whole := 0
+	for ; whole < len(b) && b[whole]-'0' <= 9; whole++ {
+		if whole == 9 {
+			return 0, false
+		}
+		v = v*10 + int64(b[whole]-'0')
 	}
-	v, ok := digits(b[:dot])
-	if !ok && (dot > 0 || len(b) < 2) { // ".5" is read, "." is not
+	if whole == len(b) {
+		return v * powers[decimals], whole > 0
+	}
+	fraction := b[whole+1:]
+	if b[whole] != '.' || whole == 0 && len(fraction) == 0 { // ".5" is read, "." is not
 		return 0, false
 	}
-	fraction := b[min(dot+1, len(b)):]
-	for i := range max(decimals, len(fraction)) {
-		c := byte('0')
-		if i < len(fraction) {
-			c = fraction[i]
-		}
-		if c < '0' || c > '9' {
+	for i, c := range fraction {
+		if c-'0' > 9 {
 			return 0, false
 		}
 		if i < decimals {
 			v = v*10 + int64(c-'0')
 		}
 	}
-	return v, true
+	return v * powers[max(decimals-len(fraction), 0)], true
 }
 
 // number reads a decimal number with up to six decimals, or NaN.
@@ -119,8 +137,8 @@ type position struct {
 // position reads the four fields from i on. If any of them is damaged there is
 // no position.
 func (f *fields) position(i int) position {
-	lat, ok1 := angle(f.f[i], f.letter(i+1), 'N', 'S', 90)
-	lon, ok2 := angle(f.f[i+2], f.letter(i+3), 'E', 'W', 180)
+	lat, ok1 := angle(f.at(i), f.letter(i+1), 'N', 'S', 90)
+	lon, ok2 := angle(f.at(i+2), f.letter(i+3), 'E', 'W', 180)
 	return position{lat, lon, ok1 && ok2}
 }
 
@@ -211,5 +229,6 @@ func shortDate(b []byte) (time.Time, bool) {
 // date is midnight of a day, if the calendar has it.
 func date(year, month, day int64) (time.Time, bool) {
 	t := time.Date(int(year), time.Month(month), int(day), 0, 0, 0, 0, time.UTC)
-	return t, t.Year() == int(year) && t.Month() == time.Month(month) && t.Day() == int(day)
+	y, m, d := t.Date()
+	return t, y == int(year) && m == time.Month(month) && d == int(day)
 }

@@ -1,6 +1,9 @@
 package gnss
 
-import "bytes"
+import (
+	"bytes"
+	"encoding/binary"
+)
 
 // maxSentence bounds a sentence, bytes from `$` to its end. The standard allows
 // 82; 132 was seen.
@@ -80,7 +83,7 @@ func (f *framer) next(idle bool) (token, []byte) {
 func (f *framer) sentence(b []byte) (token, int) {
 	i := max(f.seen, 1)
 	if f.seen == 0 { // up to `*` nothing is special about nearly every byte
-		for near := b[:min(len(b), maxSentence)]; i < len(near) && '*' < near[i] && near[i] <= '~'; {
+		for near := b[:min(len(b), maxSentence)]; i < len(near) && near[i]-('*'+1) <= '~'-('*'+1); {
 			i++
 		}
 	}
@@ -110,13 +113,25 @@ func (f *framer) reset() { f.start, f.end, f.seen = 0, 0, 0 }
 // holds. s ends in `*hh`.
 func verify(s []byte) (body []byte, ok bool) {
 	body = s[1 : len(s)-3]
-	var sum byte
-	for _, c := range body {
-		sum ^= c
-	}
+	sum := xor(body)
 	hi, ok1 := hexDigit(s[len(s)-2])
 	lo, ok2 := hexDigit(s[len(s)-1])
 	return body, ok1 && ok2 && sum == hi<<4|lo
+}
+
+// xor is the checksum of NMEA, eight bytes at a time.
+func xor(b []byte) byte {
+	var sum uint64
+	for len(b) >= 8 {
+		sum ^= binary.LittleEndian.Uint64(b)
+		b = b[8:]
+	}
+	for _, c := range b {
+		sum ^= uint64(c)
+	}
+	sum ^= sum >> 32
+	sum ^= sum >> 16
+	return byte(sum ^ sum>>8)
 }
 
 func hexDigit(c byte) (byte, bool) {

@@ -54,14 +54,14 @@ func talker(b []byte) (int, bool) {
 func (d *Decoder) sentence(body []byte) bool {
 	var f fields
 	f.split(body)
-	if len(f.f[0]) != 5 {
+	if len(f.at(0)) != 5 {
 		return false
 	}
-	from, ok := talker(f.f[0][:2])
+	from, ok := talker(f.at(0)[:2])
 	if !ok {
 		return false
 	}
-	switch string(f.f[0][2:]) {
+	switch string(f.at(0)[2:]) {
 	case "RMC":
 		d.rmc(from, &f)
 	case "GGA":
@@ -77,11 +77,11 @@ func (d *Decoder) sentence(body []byte) bool {
 	case "GLL":
 		d.gll(from, &f)
 	case "GST":
-		e := d.enter(formatGST, from, clockTime(f.f[1]))
-		e.sigma.gst = said(e.sigma.gst, horizontal(f.f[6], f.f[7]))
+		e := d.enter(formatGST, from, clockTime(f.at(1)))
+		e.sigma.gst = said(e.sigma.gst, horizontal(f.at(6), f.at(7)))
 	case "GBS":
-		e := d.enter(formatGBS, from, clockTime(f.f[1]))
-		e.sigma.gbs = said(e.sigma.gbs, horizontal(f.f[2], f.f[3]))
+		e := d.enter(formatGBS, from, clockTime(f.at(1)))
+		e.sigma.gbs = said(e.sigma.gbs, horizontal(f.at(2), f.at(3)))
 	case "ZDA":
 		d.zda(&f)
 	default:
@@ -92,7 +92,7 @@ func (d *Decoder) sentence(body []byte) bool {
 
 func (d *Decoder) rmc(from int, f *fields) {
 	d.sinceRMC = 0
-	e := d.enter(formatRMC, from, clockTime(f.f[1]))
+	e := d.enter(formatRMC, from, clockTime(f.at(1)))
 	if f.letter(2) != 'A' {
 		if e.status == 0 {
 			e.status = 'V'
@@ -106,15 +106,15 @@ func (d *Decoder) rmc(from int, f *fields) {
 	e.byRMC = true
 	e.rmc.position = f.position(3)
 	e.rmc.motion = motion{
-		speed:  knot * within(number(f.f[7]), 0, 1e5),
-		course: heading(f.f[8]),
+		speed:  knot * within(number(f.at(7)), 0, 1e5),
+		course: heading(f.at(8)),
 	}
-	day, ok := shortDate(f.f[9])
+	day, ok := shortDate(f.at(9))
 	if ok {
 		e.date = day
 		d.anchor(day, e.time)
 	}
-	e.bad = e.bad || !ok && len(f.f[9]) > 0
+	e.bad = e.bad || !ok && len(f.at(9)) > 0
 	mode := f.letter(12)
 	if direction := f.letter(11); f.n == 12 && direction != 'E' && direction != 'W' {
 		mode = direction
@@ -123,7 +123,7 @@ func (d *Decoder) rmc(from int, f *fields) {
 }
 
 func (d *Decoder) gga(from int, f *fields) {
-	e := d.enter(formatGGA, from, clockTime(f.f[1]))
+	e := d.enter(formatGGA, from, clockTime(f.at(1)))
 	if e.gga.quality > 0 {
 		return // another talker was first
 	}
@@ -131,9 +131,9 @@ func (d *Decoder) gga(from int, f *fields) {
 		position:   f.position(2),
 		motion:     noMotion,
 		quality:    -1,
-		satellites: count(f.f[7]),
-		hdop:       precision(f.f[8]),
-		altitude:   number(f.f[9]),
+		satellites: count(f.at(7)),
+		hdop:       precision(f.at(8)),
+		altitude:   number(f.at(9)),
 	}
 	if c := f.letter(6); '0' <= c && c <= '8' {
 		e.gga.quality = int(c - '0')
@@ -141,7 +141,7 @@ func (d *Decoder) gga(from int, f *fields) {
 }
 
 func (d *Decoder) gns(from int, f *fields) {
-	e := d.enter(formatGNS, from, clockTime(f.f[1]))
+	e := d.enter(formatGNS, from, clockTime(f.at(1)))
 	if e.gns.quality > 0 {
 		return // talker GN, then one each for the constellations, without a position
 	}
@@ -149,11 +149,11 @@ func (d *Decoder) gns(from int, f *fields) {
 		position:   f.position(2),
 		motion:     noMotion,
 		quality:    -1,
-		satellites: count(f.f[7]),
-		hdop:       precision(f.f[8]),
-		altitude:   number(f.f[9]),
+		satellites: count(f.at(7)),
+		hdop:       precision(f.at(8)),
+		altitude:   number(f.at(9)),
 	}
-	for _, c := range f.f[6] {
+	for _, c := range f.at(6) {
 		e.gns.quality = better(e.gns.quality, modeQuality(c))
 	}
 }
@@ -161,7 +161,7 @@ func (d *Decoder) gns(from int, f *fields) {
 // gll reads a GLL. Those of NMEA 2.2 and older have no mode, those before 1.5
 // no status, and these are not trusted.
 func (d *Decoder) gll(from int, f *fields) {
-	e := d.enter(formatGLL, from, clockTime(f.f[5]))
+	e := d.enter(formatGLL, from, clockTime(f.at(5)))
 	if e.gll.quality > 0 {
 		return // another talker was first
 	}

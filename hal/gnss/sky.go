@@ -12,14 +12,14 @@ type sky struct {
 // azimuth and signal of up to four of them. A receiver of several signals says
 // the round of a constellation once for each.
 func (s *sky) gsv(from int, f *fields) {
-	n := count(f.f[3])
+	n := count(f.at(3))
 	if n < 0 {
 		return
 	}
 	s.said = true
 	s.inView[from] = max(s.inView[from], int64(n))
 	for i := 7; i < f.n; i += 4 {
-		if v, ok := digits(f.f[i]); ok && v < 100 {
+		if v, ok := digits(f.at(i)); ok && v < 100 {
 			s.signal = max(s.signal, v)
 		}
 	}
