@@ -2,6 +2,8 @@ package agent
 
 import (
 	"context"
+	"maps"
+	"strings"
 	"sync"
 	"time"
 
@@ -11,12 +13,13 @@ import (
 	"roadseal/hal/serialport"
 )
 
-// A receiver joins port, decoder and track: bytes in, fixes out. All but
-// status runs in the goroutine of the port.
+// A receiver joins port, decoder, setup and track: bytes in, fixes out, and
+// settings out while the receiver takes them. All but status runs in the goroutine of the port.
 type receiver struct {
 	a     *Agent
 	port  *serialport.Port
 	dec   *gnss.Decoder
+	setup *gnss.Setup
 	track *track.Recorder
 
 	mu     sync.Mutex
@@ -24,13 +27,17 @@ type receiver struct {
 	reason string
 	last   time.Time // of the latest fix, monotonic
 	marked int64
+	marks  map[string]int64 // by name
 	stats  gnss.Stats
+	told   gnss.SetupReport
 }
 
 func newReceiver(a *Agent, rec *track.Recorder) *receiver {
-	r := &receiver{a: a, track: rec, reason: "not opened"}
+	r := &receiver{a: a, track: rec, reason: "not opened", marks: map[string]int64{}}
 	start := time.Now()
-	r.dec = gnss.NewDecoder(gnss.Options{Now: func() time.Duration { return time.Since(start) }, Floor: a.clock.Floor, Fix: r.fix})
+	now := func() time.Duration { return time.Since(start) }
+	r.setup = gnss.NewSetup(gnss.SetupOptions{UBlox: gnss.UBlox(a.cfg.GNSS.UBlox), Now: now, Write: func(p []byte) (int, error) { return r.port.Write(p) }})
+	r.dec = gnss.NewDecoder(gnss.Options{Now: now, Floor: a.clock.Floor, Fix: r.fix, Answer: r.setup.Answer})
 	r.port = serialport.New(serialport.Options{Path: a.cfg.GNSS.Port, Baud: a.cfg.GNSS.Baud, LockDir: a.run.Path(), Log: a.log}, r)
 	return r
 }
@@ -55,37 +62,46 @@ func (r *receiver) fix(f gnss.Fix) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.last = time.Now()
-	if f.Marks != 0 {
-		r.marked++
+	if f.Marks == 0 {
+		return
+	}
+	r.marked++
+	for name := range strings.SplitSeq(f.Marks.String(), "|") {
+		r.marks[name]++
 	}
 }
 
 // Data implements serialport.Handler.
 func (r *receiver) Data(p []byte) {
 	_, _ = r.dec.Write(p) // a decoder takes everything
+	r.setup.Step()
 	r.keep()
 }
 
 // Idle implements serialport.Handler.
 func (r *receiver) Idle() {
 	r.dec.Flush()
+	r.setup.Step()
 	r.keep()
 }
 
 func (r *receiver) keep() {
-	st := r.dec.Stats()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.stats = st
+	r.stats, r.told = r.dec.Stats(), r.setup.Report()
 }
 
 // Up implements serialport.Handler.
-func (r *receiver) Up() { r.set(true, "") }
+func (r *receiver) Up() {
+	r.setup.Start()
+	r.set(true, "")
+}
 
 // Down implements serialport.Handler. What was half read when the line broke
 // must not be joined with what comes after.
 func (r *receiver) Down(err error) {
 	r.dec.Reset()
+	r.setup.Stop()
 	r.keep()
 	r.set(false, err.Error())
 }
@@ -99,8 +115,13 @@ func (r *receiver) set(up bool, reason string) {
 func (r *receiver) status() *health.GNSS {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	g := &health.GNSS{Up: r.up, Reason: r.reason, Fixes: r.stats.Fixes, Marked: r.marked, NoFix: r.stats.NoFix,
-		BadChecksum: r.stats.BadChecksum, LastFixAge: -1, InMemory: r.track.Pending(), Lost: r.track.Lost()}
+	st := r.stats
+	g := &health.GNSS{Up: r.up, Reason: r.reason, Fixes: st.Fixes, Marked: r.marked, Marks: maps.Clone(r.marks), NoFix: st.NoFix,
+		Sentences: st.Sentences, Frames: st.Frames, BadChecksum: st.BadChecksum, Incomplete: st.Broken + st.TooLong + st.Unchecked,
+		Ignored: st.Ignored, InView: st.InView, Signal: st.Signal, LastFixAge: -1, InMemory: r.track.Pending(), Lost: r.track.Lost()}
+	if told := r.told; told.Settings > 0 {
+		g.UBlox = &health.UBlox{Settings: told.Settings, Acknowledged: told.Acknowledged, Refused: told.Refused, Unanswered: told.Unanswered}
+	}
 	if !r.last.IsZero() {
 		g.LastFixAge = time.Since(r.last).Round(time.Second / 10).Seconds()
 	}

@@ -30,7 +30,7 @@ func TestAFalseTimeMovesOnlyTheVehicle(t *testing.T) {
 			require.NoError(t, err)
 			start := time.Now()
 			a := &Agent{vehicle: v, clock: mtls.NewClock(start)}
-			r := &receiver{a: a, track: track.NewRecorder(track.Options{Sequence: func() uint32 { return 1 }, MaxAge: time.Hour})}
+			r := &receiver{a: a, marks: map[string]int64{}, track: track.NewRecorder(track.Options{Sequence: func() uint32 { return 1 }, MaxAge: time.Hour})}
 			ctx, stop := context.WithCancel(t.Context())
 			go func() { _ = v.Run(ctx) }() // ends with ctx
 			for range 100 {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -85,6 +86,9 @@ func (a *Agent) problems(s *health.Status) (all []string) {
 	if g := s.GNSS; g != nil && g.Up && g.Fixes+g.NoFix == 0 && time.Since(a.started) > quietTime {
 		add("no fixes: the port is open, but nothing readable has come (%d bad checksums); hint: [gnss] baud, the wiring, or a receiver that does not send NMEA", g.BadChecksum)
 	}
+	if s.GNSS != nil && s.GNSS.UBlox != nil {
+		settings(s.GNSS.UBlox, add)
+	}
 	for _, c := range s.Cameras {
 		if !c.Present {
 			add("no segments of camera %s: %s", c.Name, c.Reason)
@@ -116,6 +120,16 @@ func (a *Agent) problems(s *health.Status) (all []string) {
 		add("%d files in the spool belong to another release and are left alone", s.Spool.Foreign)
 	}
 	return all
+}
+
+// settings says which settings the receiver did not take.
+func settings(u *health.UBlox, add func(format string, args ...any)) {
+	if len(u.Refused) > 0 {
+		add("the receiver refused %s; hint: not every u-blox takes every value of [gnss.ublox], the data sheet names rates and constellations", strings.Join(u.Refused, ", "))
+	}
+	if len(u.Unanswered) > 0 {
+		add("the receiver does not answer: %d of %d settings of [gnss.ublox] are not made; hint: its RX is not wired, UBX input is off on this port, or it is no u-blox", len(u.Unanswered), u.Settings)
+	}
 }
 
 // why is what a start found that could not be counted.

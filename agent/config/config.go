@@ -22,6 +22,7 @@ import (
 	"roadseal/agent/wire"
 	"roadseal/crypto/envelope"
 	"roadseal/hal/camera"
+	"roadseal/hal/gnss"
 	"roadseal/hal/red"
 )
 
@@ -61,8 +62,18 @@ type Vehicle struct {
 
 // GNSS is [gnss]: the receiver's serial port.
 type GNSS struct {
-	Port string `toml:"port"`
-	Baud int    `toml:"baud"`
+	Port  string `toml:"port"`
+	Baud  int    `toml:"baud"`
+	UBlox UBlox  `toml:"ublox"`
+}
+
+// UBlox is [gnss.ublox]: what the receiver is told when the port opens, as
+// gnss.UBlox.
+type UBlox struct {
+	Rate           gnss.Rate            `toml:"rate"`
+	Model          gnss.Model           `toml:"model"`
+	Messages       []gnss.Message       `toml:"messages"`
+	Constellations []gnss.Constellation `toml:"constellations"`
 }
 
 // Camera is one [[camera]]: a recorder's folder.
@@ -243,6 +254,13 @@ func (c *Config) gnss(k *checker) {
 	}
 	if !slices.Contains(bauds, c.GNSS.Baud) {
 		k.fail([]any{"gnss", "baud"}, "expected one of %v", bauds)
+	}
+	u := c.GNSS.UBlox
+	if u.Messages != nil && !slices.ContainsFunc(u.Messages, gnss.Message.MakesFixes) {
+		k.fail([]any{"gnss", "ublox", "messages"}, "expected \"RMC\" or \"NAV-PVT\" among them: all others are switched off, and no fix would have a date")
+	}
+	if u.Constellations != nil && len(u.Constellations) == 0 {
+		k.fail([]any{"gnss", "ublox", "constellations"}, "expected at least one; leave the key out to change none")
 	}
 }
 

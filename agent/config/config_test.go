@@ -40,12 +40,14 @@ func TestTheExampleIsAValidConfiguration(t *testing.T) {
 	require.Equal(t, config.DefaultShares(), c.Spool.Shares)
 	require.Equal(t, 30*time.Second, c.Cameras[0].Rescan.Duration)
 	require.Equal(t, "WDB9634031L000000", c.Vehicle.Number.Reveal())
+	require.Equal(t, 5, c.GNSS.UBlox.Rate.Hz)
+	require.Len(t, c.GNSS.UBlox.Messages, 2)
 }
 
 // TestTheExampleNamesEveryKey: a key that the example does not show is a key
 // that nobody finds.
 func TestTheExampleNamesEveryKey(t *testing.T) {
-	for _, key := range []string{"certificate", "key", "state", "run", "number", "ignition", "holdup", "port", "baud", "name", "path", "preset",
+	for _, key := range []string{"certificate", "key", "state", "run", "number", "ignition", "holdup", "port", "baud", "rate", "model", "messages", "constellations", "name", "path", "preset",
 		"pattern", "time", "kinds", "channels", "owner", "after_seal", "existing", "rescan", "from", "to", "class", "upload", "priority", "max_age",
 		"max_bytes", "keep_free", "shares", "address", "server_name", "ca", "profile", "receipt_keys", "stanzas"} {
 		require.Regexp(t, `(?m)^(#  )?\s*`+key+` = `, config.Example, key)
@@ -56,7 +58,7 @@ func TestTheExampleNamesEveryKey(t *testing.T) {
 
 func TestDefaults(t *testing.T) {
 	s := example(t)
-	for _, line := range []string{"server_name = ", "profile = ", "stanzas = ", "holdup = ", "max_bytes = ", "shares = ", "baud = ", "after_seal = ", "existing = ", "rescan = ", "state = ", "run = "} {
+	for _, line := range []string{"server_name = ", "profile = ", "stanzas = ", "holdup = ", "max_bytes = ", "shares = ", "baud = ", "after_seal = ", "existing = ", "rescan = ", "rate = ", "model = ", "messages = ", "constellations = ", "state = ", "run = "} {
 		i := strings.Index(s, "\n"+line)
 		require.Positive(t, i, line)
 		end := i + 1 + strings.IndexByte(s[i+1:], '\n')
@@ -67,6 +69,7 @@ func TestDefaults(t *testing.T) {
 	require.Equal(t, "broker.example", c.Broker.ServerName)
 	require.Equal(t, 4, c.Collector.Stanzas)
 	require.Equal(t, 9600, c.GNSS.Baud)
+	require.Zero(t, c.GNSS.UBlox, "nothing is sent")
 	require.Equal(t, config.DefaultShares(), c.Spool.Shares)
 	require.Equal(t, config.Keep, c.Cameras[0].AfterSeal)
 	require.Equal(t, config.ExistingAll, c.Cameras[0].Existing)
@@ -84,6 +87,18 @@ func TestFaults(t *testing.T) {
 		{`holdup = "3s"`, `holdup = "3 seconds"`, `expected a time span such as "30s"`},
 		{`baud = 9600`, `baud = 9601`, "expected one of [4800 9600"},
 		{`baud = 9600`, `baud = "9600"`, "expected a whole number without quotes"},
+		{`rate = "5Hz"`, `rate = "3Hz"`, `expected fixes a second, "1Hz", "2Hz"`},
+		{`rate = "5Hz"`, `rate = 5`, `expected fixes a second, "1Hz", "2Hz"`},
+		{`model = "automotive"`, `model = "car"`, `expected "automotive", or "portable"`},
+		{`model = "automotive"`, `model = 4`, `expected "automotive", or "portable"`},
+		{`messages = ["NAV-PVT", "NAV-STATUS"]`, `messages = ["NAV-PVT", "NAV-SAT"]`, "expected one of NAV-PVT, NAV-STATUS, RMC, GGA"},
+		{`messages = ["NAV-PVT", "NAV-STATUS"]`, `messages = "RMC"`, "expected a list"},
+		{`messages = ["NAV-PVT", "NAV-STATUS"]`, `messages = ["GGA"]`, `expected "RMC" or "NAV-PVT" among them`},
+		{`messages = ["NAV-PVT", "NAV-STATUS"]`, `messages = []`, `expected "RMC" or "NAV-PVT" among them`},
+		{`constellations = ["gps", "galileo"]`, `constellations = []`, "expected at least one"},
+		{`constellations = ["gps", "galileo"]`, `constellations = ["gps", "sbas"]`, `expected "gps", "galileo", "beidou" or "glonass"`},
+		{`constellations = ["gps", "galileo"]`, `constellations = [0]`, `expected "gps", "galileo", "beidou" or "glonass"`},
+		{`constellations = ["gps", "galileo"]`, `reset = "cold"`, `unknown key "reset"; [gnss.ublox] takes: rate, model, messages, constellations`},
 		{`name = "dash"`, `name = "Dash Cam"`, "expected a camera name"},
 		{`preset = "blackvue"`, `preset = "blackview"`, "blackvue"},
 		{`preset = "blackvue"`, `preset = "blackvue"` + "\npattern = '^x$'", "expected either preset"},

@@ -14,8 +14,11 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"roadseal/agent/spool"
@@ -59,15 +62,32 @@ type Certificate struct {
 
 // GNSS is the state of the receiver and its port.
 type GNSS struct {
-	Up          bool    `json:"up"`
-	Reason      string  `json:"reason,omitempty"` // why it is not
-	Fixes       int64   `json:"fixes"`
-	Marked      int64   `json:"marked"` // fixes that are not believed
-	NoFix       int64   `json:"no_fix"` // epochs without a position
-	BadChecksum int64   `json:"bad_checksum"`
-	LastFixAge  float64 `json:"last_fix_age_s"` // seconds; -1 = none since start
-	InMemory    int     `json:"in_memory"`      // fixes not yet sealed
-	Lost        int     `json:"lost"`           // fixes dropped because nothing could be written
+	Up          bool             `json:"up"`
+	Reason      string           `json:"reason,omitempty"` // why it is not
+	Fixes       int64            `json:"fixes"`
+	Marked      int64            `json:"marked"`          // fixes that are not believed
+	Marks       map[string]int64 `json:"marks,omitempty"` // why, by name; a fix may have several
+	NoFix       int64            `json:"no_fix"`          // epochs without a position
+	Sentences   int64            `json:"sentences"`       // of NMEA, whole
+	Frames      int64            `json:"frames"`          // of UBX and RTCM, whole
+	BadChecksum int64            `json:"bad_checksum"`    // sentences
+	Incomplete  int64            `json:"incomplete"`      // sentences cut off, without an end or without a checksum
+	Ignored     int64            `json:"ignored"`         // of Sentences: of a kind that is not read
+	InView      int64            `json:"in_view"`         // satellites
+	Signal      int64            `json:"signal_dbhz"`     // of the strongest satellite; 0 = not said
+	UBlox       *UBlox           `json:"ublox,omitempty"`
+	LastFixAge  float64          `json:"last_fix_age_s"` // seconds; -1 = none since start
+	InMemory    int              `json:"in_memory"`      // fixes not yet sealed
+	Lost        int              `json:"lost"`           // fixes dropped because nothing could be written
+}
+
+// UBlox is how far the receiver took the settings of [gnss.ublox] since the port
+// opened. Those in none of the numbers are still to be told.
+type UBlox struct {
+	Settings     int      `json:"settings"` // to be told
+	Acknowledged int      `json:"acknowledged"`
+	Refused      []string `json:"refused,omitempty"`
+	Unanswered   []string `json:"unanswered,omitempty"`
 }
 
 // Camera is the state of one recorder's folder.
@@ -137,6 +157,7 @@ func (s *Status) Text(w io.Writer, now time.Time) error {
 	if g := s.GNSS; g != nil {
 		p.line("gnss", "%s; %d fixes (%d marked), last %s; %d epochs without a fix, %d bad checksums; %d fixes in memory, %d lost",
 			upOr(g.Up, g.Reason), g.Fixes, g.Marked, ago(g.LastFixAge), g.NoFix, g.BadChecksum, g.InMemory, g.Lost)
+		p.line("receiver", "%s", g.receiver())
 	}
 	for _, c := range s.Cameras {
 		p.line("camera "+c.Name, "%s; %d pending, %d sealed, %d known already, %d failed", upOr(c.Present, c.Reason), c.Pending, c.Sealed, c.Known, c.Failed)
@@ -150,6 +171,26 @@ func (s *Status) Text(w io.Writer, now time.Time) error {
 		p.line("problem", "%s", pr)
 	}
 	return p.err
+}
+
+// receiver is what the receiver says and how it arrives, in words.
+func (g *GNSS) receiver() string {
+	sky := fmt.Sprintf("%d satellites in view, the strongest at %d dB-Hz", g.InView, g.Signal)
+	if g.InView == 0 {
+		sky = "no satellites in view, or no GSV sent"
+	}
+	s := fmt.Sprintf("%s; %d sentences (%d not read) and %d frames, %d incomplete", sky, g.Sentences, g.Ignored, g.Frames, g.Incomplete)
+	var marks []string
+	for _, name := range slices.Sorted(maps.Keys(g.Marks)) {
+		marks = append(marks, fmt.Sprintf("%s %d", name, g.Marks[name]))
+	}
+	if len(marks) > 0 {
+		s += "; marked " + strings.Join(marks, ", ")
+	}
+	if u := g.UBlox; u != nil {
+		s += fmt.Sprintf("; %d of %d settings acknowledged, %d refused, %d unanswered", u.Acknowledged, u.Settings, len(u.Refused), len(u.Unanswered))
+	}
+	return s
 }
 
 func total(t spool.Total) string { return fmt.Sprintf("%d objects (%s)", t.Objects, size(t.Bytes)) }

@@ -20,9 +20,11 @@ var now = time.Date(2026, 11, 24, 5, 30, 0, 0, time.UTC)
 func status() *health.Status {
 	return &health.Status{Version: 1, Agent: "1.2.0", PID: 77, Boot: 12, Started: now.Add(-time.Hour), Updated: now.Add(-2 * time.Second),
 		Certificate: health.Certificate{NotAfter: now.AddDate(1, 0, 0), Floor: now.AddDate(0, 0, -1)},
-		GNSS:        &health.GNSS{Up: true, Fixes: 36000, Marked: 2, LastFixAge: 0.1, InMemory: 40},
-		Cameras:     []health.Camera{{Name: "dash", Reason: "no such folder", Failed: 1, Last: "vanished"}},
-		Ignition:    true,
+		GNSS: &health.GNSS{Up: true, Fixes: 36000, Marked: 2, Marks: map[string]int64{"time-jump": 1, "jump": 2}, LastFixAge: 0.1, InMemory: 40,
+			Sentences: 72000, Ignored: 5, Frames: 14, BadChecksum: 7, Incomplete: 3, InView: 12, Signal: 43,
+			UBlox: &health.UBlox{Settings: 15, Acknowledged: 12, Refused: []string{"model"}, Unanswered: []string{"rate 5Hz", "constellations"}}},
+		Cameras:  []health.Camera{{Name: "dash", Reason: "no such folder", Failed: 1, Last: "vanished"}},
+		Ignition: true,
 		Spool: health.Spool{Usage: spool.Usage{QueuedObjects: 3, QueuedBytes: 228e6, StoredObjects: 2, StoredBytes: 1500, DamagedObjects: 1, DamagedBytes: 400,
 			Evicted: spool.Totals{2: {Objects: 2, Bytes: 3e6}}, Damaged: spool.Totals{0: {Objects: 1, Bytes: 400}}}, FreeBytes: 5e9},
 		Uplink:   uplink.Status{LastError: "nothing listens at 10.1.2.3:8883"},
@@ -55,7 +57,8 @@ func TestText(t *testing.T) {
 	require.NoError(t, s.Text(&b, now))
 	require.Equal(t, `agent          running, pid 77, start 12, version 1.2.0
 certificate    until 2027-11-24; trusted time not before 2026-11-23
-gnss           up; 36000 fixes (2 marked), last 0 s ago; 0 epochs without a fix, 0 bad checksums; 40 fixes in memory, 0 lost
+gnss           up; 36000 fixes (2 marked), last 0 s ago; 0 epochs without a fix, 7 bad checksums; 40 fixes in memory, 0 lost
+receiver       12 satellites in view, the strongest at 43 dB-Hz; 72000 sentences (5 not read) and 14 frames, 3 incomplete; marked jump 2, time-jump 1; 12 of 15 settings acknowledged, 1 refused, 2 unanswered
 camera dash    down: no such folder; 0 pending, 0 sealed, 0 known already, 1 failed
 spool          3 objects (228.0 MB) queued, 2 (1.5 kB) delivered and kept, 5.0 GB free
 losses         2 objects (3.0 MB) gave way to others, 1 objects (0.4 kB) were found damaged; 1 objects are set aside as damaged
@@ -70,9 +73,11 @@ problem        not connected: nothing listens at 10.1.2.3:8883
 	s.Stopped = false
 
 	b.Reset()
+	s.GNSS = &health.GNSS{LastFixAge: -1, Sentences: 1}
 	s.Bench, s.Certificate.NotAfter = true, now.AddDate(0, 0, -2)
 	require.NoError(t, s.Text(&b, now.Add(time.Minute)))
 	require.Contains(t, b.String(), "BENCH")
+	require.Contains(t, b.String(), "receiver       no satellites in view, or no GSV sent; 1 sentences (0 not read) and 0 frames, 0 incomplete\n")
 	require.Contains(t, b.String(), "EXPIRED on 2026-11-22")
 	require.Contains(t, b.String(), "not running or hanging: this status is of 2026-11-24T05:29:58Z")
 }

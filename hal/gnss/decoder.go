@@ -11,6 +11,9 @@ type Options struct {
 	Floor func() time.Time
 	// Fix receives the fixes in order, from within Write, Flush and Reset.
 	Fix func(Fix)
+	// Answer receives what a u-blox receiver says to a command, given by
+	// class and id, from within Write, Flush and Reset. Nil ignores it.
+	Answer func(command uint16, acknowledged bool)
 }
 
 // Stats counts what a Decoder saw.

@@ -44,7 +44,7 @@
 // # Binary
 //
 // Frames of UBX (u-blox) and RTCM 3 may stand between sentences. Both are taken
-// whole, and two UBX messages are read, offsets into the payload:
+// whole, and four UBX messages are read, offsets into the payload:
 //
 //	NAV-PVT     4 year, u16  6 month  7 day  8 hour  9 minute  10 second
 //	            11 bit 0 date valid, 1 time valid  16 fraction, ns, i32
@@ -54,6 +54,15 @@
 //	            40 horizontal error, mm, u32  60 speed, mm/s  64 course, 1e-5
 //	            degrees  78 bit 0 position invalid (since M8)
 //	NAV-STATUS  7 bits 3-4 spoofing: 2 and 3 yes
+//	ACK-ACK     0 class  1 id of the command that was done; ACK-NAK the same of
+//	            one that was refused
+//
+// # Commands
+//
+// A Setup tells a u-blox receiver what UBlox holds, in UBX: CFG-MSG, CFG-RATE,
+// CFG-NAV5 and CFG-GNSS, or CFG-VALSET with the layer RAM. It is the only thing
+// that is ever sent. An answer is waited for before the next command; it comes
+// among everything else that the receiver says.
 //
 // # Epochs
 //

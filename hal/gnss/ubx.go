@@ -10,6 +10,8 @@ import (
 const (
 	navStatus = 0x0103
 	navPVT    = 0x0107
+	ackNAK    = 0x0500
+	ackACK    = 0x0501
 )
 
 // minPVT is the length of a NAV-PVT of u-blox 7; later ones have 92 bytes.
@@ -23,6 +25,8 @@ func (d *Decoder) ubx(b []byte) {
 		d.pvt(p)
 	case id == navStatus && len(p) >= 8:
 		d.spoofed = p[7]>>3&3 >= 2 // spoofing, or several signs of it
+	case (id == ackACK || id == ackNAK) && len(p) == 2 && d.o.Answer != nil:
+		d.o.Answer(binary.BigEndian.Uint16(p), id == ackACK)
 	}
 }
 

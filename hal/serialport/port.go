@@ -1,10 +1,11 @@
 // Package serialport reads a serial line that may fall silent, be unplugged, and
-// come back: the UART of a satellite receiver.
+// come back: the UART of a satellite receiver. What is written to it never waits.
 //
 // It is the only importer of go.bug.st/serial and knows that library's traps:
 // silence reads as (0, nil), which readers of package bufio take for a fault;
 // an unplugged port reports itself as closed; a descriptor of 1024 or more makes
-// it panic; its port list may hang and lie, and is never asked.
+// it panic; its port list may hang and lie, and is never asked; its Write waits
+// for a full buffer for ever, and is never called.
 //
 // Side: red.
 package serialport
@@ -17,8 +18,6 @@ import (
 	"log/slog"
 	"path/filepath"
 	"time"
-
-	"go.bug.st/serial"
 )
 
 // Options configures a Port.
@@ -67,6 +66,7 @@ type Port struct {
 	h    Handler
 	open func(path string, baud int) (conn, error)
 	down error // the reason last given to the handler; nil when up
+	line conn  // open port, nil while there is none
 }
 
 // New returns a port; Run opens it.
@@ -115,8 +115,10 @@ func (p *Port) session(ctx context.Context) (received bool, err error) {
 	if err != nil {
 		return false, explain(err)
 	}
+	p.line = c
 	p.up()
 	received, err = p.read(ctx, c)
+	p.line = nil
 	// Closed by the goroutine that reads, and only after it has stopped: the
 	// library closes the descriptor before it wakes a reader, which might
 	// then read whatever got the same number.
@@ -142,6 +144,19 @@ func (p *Port) read(ctx context.Context, c conn) (received bool, err error) {
 		}
 	}
 	return received, ctx.Err()
+}
+
+// Write sends as much of b as the line takes at once, and never waits: n < len(b)
+// without an error says that the driver's buffer is full. It is for the methods
+// of the Handler, and for them only.
+func (p *Port) Write(b []byte) (n int, err error) {
+	if p.line == nil {
+		return 0, errLost
+	}
+	if n, err = p.line.Write(b); err != nil {
+		err = explain(err)
+	}
+	return n, err
 }
 
 func (p *Port) up() {
@@ -173,27 +188,6 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	case <-t.C:
 		return true
 	}
-}
-
-// A conn is an open port. Read returns (0, nil) after idleAfter of silence.
-type conn interface {
-	Read(p []byte) (int, error)
-	Close() error
-}
-
-func openSerial(path string, baud int) (conn, error) {
-	if baud <= 0 { // the library would set the speed to its unsigned value
-		return nil, fmt.Errorf("%d is no baud rate: expected one such as 9600 or 115200", baud)
-	}
-	c, err := serial.Open(path, &serial.Mode{BaudRate: baud})
-	if err != nil {
-		return nil, err
-	}
-	// Set before the first Read: the library does not guard it.
-	if err := c.SetReadTimeout(idleAfter); err != nil {
-		return nil, errors.Join(err, c.Close())
-	}
-	return c, nil
 }
 
 // readOnce reads, and returns the library's panic on a high descriptor as an

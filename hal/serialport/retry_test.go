@@ -39,6 +39,8 @@ func (s *script) Read(p []byte) (int, error) {
 	return 0, nil
 }
 
+func (s *script) Write([]byte) (int, error) { return 0, unix.EIO }
+
 func (s *script) Close() error { *s.closed++; return nil }
 
 // A count is a Handler that counts.
