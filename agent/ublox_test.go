@@ -171,6 +171,10 @@ func TestUBloxNeverReads(t *testing.T) {
 	require.NoError(t, err)
 	fd, err := unix.Open(tty, unix.O_WRONLY|unix.O_NOCTTY|unix.O_NONBLOCK, 0)
 	require.NoError(t, err)
+	raw, err := unix.IoctlGetTermios(fd, unix.TCGETS)
+	require.NoError(t, err)
+	raw.Oflag &^= unix.OPOST // as the agent will set it: else there is room left
+	require.NoError(t, unix.IoctlSetTermios(fd, unix.TCSETS, raw))
 	for _, size := range []int{1024, 1} { // to the last byte
 		for err = nil; err == nil; {
 			_, err = unix.Write(fd, make([]byte, size))

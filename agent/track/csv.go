@@ -54,7 +54,7 @@ func AppendFix(dst []byte, f gnss.Fix) []byte {
 	dst = number(dst, f.HDOP, 2)
 	dst = number(dst, f.Accuracy, 1)
 	dst = append(dst, ',')
-	dst = append(dst, f.Marks.String()...)
+	dst = append(dst, f.MarkNames()...)
 	return append(dst, '\n')
 }
 
@@ -169,9 +169,8 @@ func parseFix(line string) (gnss.Fix, error) {
 		err = errors.Join(err, fieldError(9, e))
 		f.Satellites = int(sats)
 	}
-	marks, e := gnss.ParseMarks(c[12])
+	f.Marks, f.Other, e = gnss.ParseMarks(c[12])
 	err = errors.Join(err, fieldError(12, e))
-	f.Marks = marks
 	if err != nil {
 		return gnss.Fix{}, err
 	}

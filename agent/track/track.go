@@ -15,6 +15,12 @@
 //	# units: …
 //	12.345,2018-08-02T16:14:48.290Z,gnss,37.720997667,-122.472305333,33.40,7.823,2.14,1,11,0.80,4.0,
 //
+// The last field is empty, or the reasons not to believe the fix (gnss.Marks)
+// joined by "|": each of letters a to z and "-", in the order of their list, none
+// twice. A release that knows more of them adds them at the end of the list. A
+// reader keeps those that it does not know, behind the others and by name, and
+// believes their fix no more than that of any other mark.
+//
 // Side: red.
 package track
 

@@ -76,6 +76,23 @@ func TestParseNamesTheLineAndNothingElse(t *testing.T) {
 	}
 }
 
+// TestALaterReleaseIsRead: a document with marks that this release does not know
+// is read, and written again as it was.
+func TestALaterReleaseIsRead(t *testing.T) {
+	known := string(track.AppendFix(track.AppendHeader(nil, 1, 2), fix(0)))
+	for _, marks := range []string{"drifting", "jump|frozen|drifting|not-yet-known"} {
+		later := strings.TrimSuffix(known, "\n") + marks + "\n"
+		b, err := track.Parse(strings.NewReader(later))
+		require.NoError(t, err)
+		require.NotZero(t, b.Fixes[0].Marks&gnss.MarkOther)
+		require.Equal(t, later, string(track.AppendFix(track.AppendHeader(nil, 1, 2), b.Fixes[0])))
+	}
+	for _, marks := range []string{"Drifting", "drifting|jump", "a|a", "drifting|", "37.72"} {
+		_, err := track.Parse(strings.NewReader(strings.TrimSuffix(known, "\n") + marks + "\n"))
+		require.EqualError(t, err, "track line 6: field 13 cannot be read")
+	}
+}
+
 func TestADocumentClosesByAge(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRecorder()
@@ -158,6 +175,7 @@ func TestMemoryIsBoundedAndLossCounted(t *testing.T) {
 func FuzzParse(f *testing.F) {
 	f.Add(track.AppendFix(track.AppendHeader(nil, 1, 2), fix(0)))
 	f.Add(track.AppendFix(track.AppendHeader(nil, 1, 2), gnss.Fix{Satellites: -1, Altitude: math.NaN(), Marks: gnss.MarkJump}))
+	f.Add(append(track.AppendFix(track.AppendHeader(nil, 1, 2), gnss.Fix{Marks: gnss.MarkOther | gnss.MarkJump, Other: "later"}), '\n'))
 	f.Fuzz(func(t *testing.T, in []byte) {
 		b, err := track.Parse(bytes.NewReader(in))
 		if err != nil {

@@ -163,7 +163,7 @@ func cmdFixes(ts *testscript.TestScript, _ bool, args []string) {
 		if utc != "-" {
 			f.UTC, f.Clock = instant(ts, utc), gnss.ClockGNSS
 		}
-		f.Marks, err = gnss.ParseMarks(strings.Trim(marks, "-"))
+		f.Marks, f.Other, err = gnss.ParseMarks(strings.Trim(marks, "-"))
 		ts.Check(err)
 		b = track.AppendFix(b, f)
 	}

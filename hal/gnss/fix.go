@@ -46,6 +46,8 @@ type Fix struct {
 	Quality byte
 	// Marks says what about the fix is not believed.
 	Marks Marks
+	// Other names marks of a later release, joined by "|": see MarkOther.
+	Other string
 }
 
 // rangeError is the user equivalent range error behind Fix.Accuracy, metres.

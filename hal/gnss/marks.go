@@ -2,6 +2,7 @@ package gnss
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -44,8 +45,14 @@ const (
 	MarkFrozen
 	// MarkSpoofed: the receiver says that it hears false signals.
 	MarkSpoofed
+
+	// MarkOther: Fix.Other names marks that this release does not know. It is
+	// in no name and set by no Decoder, only on fixes that are read back.
+	MarkOther Marks = 1 << 15
 )
 
+// markNames is in the order of declaration. A release that adds a mark adds it
+// at the end: older ones then read it as one that they do not know.
 var markNames = [...]string{
 	"jump", "time-back", "time-jump", "time-repeat", "before-floor",
 	"rollover", "future", "no-date", "bad-time", "null-island",
@@ -64,30 +71,34 @@ func (m Marks) String() string {
 	return strings.Join(names, "|")
 }
 
-// ParseMarks is the inverse of Marks.String: only what String prints is read.
-func ParseMarks(s string) (Marks, error) {
-	var m Marks
-	if s == "" {
-		return m, nil
+// MarkNames is the names of all marks of the fix, those of Other last.
+func (f Fix) MarkNames() string {
+	names := f.Marks.String()
+	if names != "" && f.Other != "" {
+		names += "|"
 	}
-	for name := range strings.SplitSeq(s, "|") {
-		bit, err := parseMark(name)
-		if err != nil {
-			return 0, err
-		}
-		if bit <= m {
-			return 0, fmt.Errorf("cannot read marks %q: %s is repeated or out of order", s, name)
-		}
-		m |= bit
-	}
-	return m, nil
+	return names + f.Other
 }
 
-func parseMark(s string) (Marks, error) {
-	for i, name := range markNames {
-		if s == name {
-			return 1 << i, nil
+// ParseMarks reads what MarkNames prints, and nothing else: marks, and behind
+// them those of a later release, for Fix.Other, each of letters a to z and "-".
+func ParseMarks(s string) (m Marks, other string, err error) {
+	if s == "" {
+		return 0, "", nil
+	}
+	var unknown []string
+	for name := range strings.SplitSeq(s, "|") {
+		switch i := slices.Index(markNames[:], name); {
+		case i >= 0 && unknown == nil && 1<<i > m:
+			m |= 1 << i
+		case i >= 0, slices.Contains(unknown, name):
+			return 0, "", fmt.Errorf("cannot read marks %q: %s is repeated or out of order", s, name)
+		case name == "" || strings.Trim(name, "abcdefghijklmnopqrstuvwxyz-") != "":
+			return 0, "", fmt.Errorf("cannot read mark %q: expected letters a to z and '-', as in %s", name, strings.Join(markNames[:], ", "))
+		default:
+			m |= MarkOther
+			unknown = append(unknown, name)
 		}
 	}
-	return 0, fmt.Errorf("cannot read mark %q: expected one of %s", s, strings.Join(markNames[:], ", "))
+	return m, strings.Join(unknown, "|"), nil
 }

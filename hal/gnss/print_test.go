@@ -41,7 +41,7 @@ func TestFixPrintsNothing(t *testing.T) {
 	}
 }
 
-// TestMarks: what String prints ParseMarks reads, and nothing else.
+// TestMarks: what MarkNames prints ParseMarks reads, and nothing else.
 func TestMarks(t *testing.T) {
 	require.Equal(t, "jump|time-back", (gnss.MarkJump | gnss.MarkTimeBack).String())
 	seen := map[string]bool{}
@@ -49,16 +49,35 @@ func TestMarks(t *testing.T) {
 		s := m.String()
 		require.False(t, seen[s], s)
 		seen[s] = true
-		got, err := gnss.ParseMarks(s)
+		got, other, err := gnss.ParseMarks(s)
 		require.NoError(t, err)
 		require.Equal(t, m, got)
+		require.Empty(t, other)
 	}
-	for _, s := range []string{"|", "jump|", "|jump", "jump|jump", "time-back|jump", "Jump", "jump time-back", "x", "jump|x", " "} {
-		_, err := gnss.ParseMarks(s)
+	for _, s := range []string{"|", "jump|", "|jump", "jump|jump", "time-back|jump", "Jump", "jump time-back", "jump|X", " ", "later|later", "later|jump", "lat\u00e9r", "x1"} {
+		_, _, err := gnss.ParseMarks(s)
 		require.Error(t, err, s)
 	}
-	_, err := gnss.ParseMarks("leap")
-	require.ErrorContains(t, err, `cannot read mark "leap": expected one of jump, time-back,`)
+	_, _, err := gnss.ParseMarks("leap 2")
+	require.ErrorContains(t, err, `cannot read mark "leap 2": expected letters a to z and '-', as in jump, time-back,`)
+}
+
+// TestMarksOfALaterRelease are kept by name, and count against the fix.
+func TestMarksOfALaterRelease(t *testing.T) {
+	for s, want := range map[string]struct {
+		marks gnss.Marks
+		other string
+	}{
+		"later":                         {gnss.MarkOther, "later"},
+		"jump|spoofed|later|even-later": {gnss.MarkOther | gnss.MarkJump | gnss.MarkSpoofed, "later|even-later"},
+		"jump|jumps":                    {gnss.MarkOther | gnss.MarkJump, "jumps"},
+	} {
+		m, other, err := gnss.ParseMarks(s)
+		require.NoError(t, err)
+		require.Equal(t, want.marks, m)
+		require.Equal(t, want.other, other)
+		require.Equal(t, s, gnss.Fix{Marks: m, Other: other}.MarkNames())
+	}
 }
 
 // TestClock: what String prints ParseClock reads, and nothing else.
@@ -78,10 +97,12 @@ func TestClock(t *testing.T) {
 
 func FuzzParseMarks(f *testing.F) {
 	f.Add("jump|time-back")
+	f.Add("spoofed|later|even-later")
 	f.Add("")
 	f.Fuzz(func(t *testing.T, s string) {
-		if m, err := gnss.ParseMarks(s); err == nil {
-			require.Equal(t, s, m.String())
+		if m, other, err := gnss.ParseMarks(s); err == nil {
+			require.Equal(t, s, gnss.Fix{Marks: m, Other: other}.MarkNames())
+			require.Equal(t, s == "", m == 0)
 		}
 		if c, err := gnss.ParseClock(s); err == nil {
 			require.Equal(t, s, c.String())
