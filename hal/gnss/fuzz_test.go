@@ -1,12 +1,16 @@
 package gnss_test
 
 import (
+	"fmt"
 	"math"
 	"regexp"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"roadseal/hal/gnss"
 )
 
 // positioned finds sentences that can make a fix, valid or not: a second reading
@@ -28,6 +32,47 @@ func mayFix(stream []byte) int {
 	return n
 }
 
+// requireSaidAgain writes a fix as RMC and GGA, all digits of them, and wants to
+// read the same fix: position and time to the last bit.
+func requireSaidAgain(t *testing.T, f gnss.Fix) {
+	t.Helper()
+	if f.UTC.Year() < 1980 || f.UTC.Year() > 2079 || !(math.Abs(f.Altitude) < 1e8 || math.IsNaN(f.Altitude)) {
+		return // no date, or one that six digits cannot say
+	}
+	angle := func(v float64, degrees int, plus, minus string) string {
+		units := int64(math.Round(math.Abs(v) * 6e9)) // 1e-8 minutes
+		if math.Signbit(v) {
+			plus = minus
+		}
+		return fmt.Sprintf("%0*d%02d.%08d,%s", degrees, units/6e9, units%6e9/1e8, units%1e8, plus)
+	}
+	decimal := func(v float64) string {
+		if math.IsNaN(v) {
+			return ""
+		}
+		return strconv.FormatFloat(v, 'f', 6, 64)
+	}
+	satellites := ""
+	if f.Satellites >= 0 {
+		satellites = strconv.Itoa(f.Satellites)
+	}
+	place := angle(f.Lat.Reveal(), 2, "N", "S") + "," + angle(f.Lon.Reveal(), 3, "E", "W")
+	clock := f.UTC.Format("150405.000000000")
+	again := newBench().fix(t,
+		"GPRMC,"+clock+",A,"+place+","+decimal(f.Speed*3600/1852)+","+decimal(f.Course)+","+f.UTC.Format("020106")+",,,A",
+		"GPGGA,"+clock+","+place+","+strconv.Itoa(int(f.Quality))+","+satellites+","+decimal(f.HDOP)+","+decimal(f.Altitude)+",M,,M,,")
+	require.Equal(t, f.Lat, again.Lat)
+	require.Equal(t, f.Lon, again.Lon)
+	require.Equal(t, f.UTC, again.UTC)
+	require.Equal(t, f.Quality, again.Quality)
+	require.Equal(t, f.Satellites, again.Satellites)
+	for _, n := range [][2]float64{{f.Altitude, again.Altitude}, {f.HDOP, again.HDOP}, {f.Speed, again.Speed}, {f.Course, again.Course}} {
+		if !math.IsNaN(n[0]) {
+			require.InDelta(t, n[0], n[1], 1e-6)
+		}
+	}
+}
+
 // FuzzDecoder: nothing makes a fix but a sentence whose checksum holds, and how
 // a stream is cut changes nothing.
 func FuzzDecoder(f *testing.F) {
@@ -47,6 +92,7 @@ func FuzzDecoder(f *testing.F) {
 			require.Equal(t, stats, stats2)
 		}
 		for _, fix := range whole {
+			requireSaidAgain(t, fix)
 			require.LessOrEqual(t, fix.Lat.Reveal(), 90.0)
 			require.GreaterOrEqual(t, fix.Lat.Reveal(), -90.0)
 			require.LessOrEqual(t, fix.Lon.Reveal(), 180.0)
@@ -67,6 +113,9 @@ func FuzzSentence(f *testing.F) {
 		stream := []byte(sentence(a) + sentence(b) + sentence(a))
 		whole, _ := decode(stream, len(stream))
 		require.LessOrEqual(t, len(whole), mayFix(stream))
+		for _, fix := range whole {
+			requireSaidAgain(t, fix)
+		}
 		again, _ := decode(stream, 1)
 		same(t, whole, again)
 	})
@@ -87,6 +136,7 @@ func FuzzPVT(f *testing.F) {
 		require.LessOrEqual(t, len(fixes), 1)
 		require.Equal(t, int64(1), stats.Frames)
 		for _, fix := range fixes {
+			requireSaidAgain(t, fix)
 			require.LessOrEqual(t, math.Abs(fix.Lat.Reveal()), 90.0)
 			require.LessOrEqual(t, math.Abs(fix.Lon.Reveal()), 180.0)
 			require.False(t, fix.Course < 0 || fix.Course >= 360 || fix.Speed < 0 || fix.Accuracy < 0)
@@ -96,5 +146,28 @@ func FuzzPVT(f *testing.F) {
 		whole, _ := decode(both, len(both))
 		again, _ := decode(both, 1)
 		same(t, whole, again)
+	})
+}
+
+// FuzzSetup: whatever a receiver answers, nothing but whole commands of the list
+// is sent, each at most three times, and it ends.
+func FuzzSetup(f *testing.F) {
+	f.Add([]byte(answer(0x0601, true)+answer(0x0601, false)+answer(valset, true)), 10)
+	f.Add([]byte(answer(0x0601, true)), 3)
+	f.Add([]byte(sentence(rmcBody)+"\xB5\x62\x05\x01\x02\x00"), 40)
+	f.Fuzz(func(t *testing.T, said []byte, piece int) {
+		c := newChip(t, silent)
+		c.setup.Start()
+		for range 500 { // 100 s: half a minute of answers, then silence
+			n := min(1+piece&0x3F, len(said))
+			_, _ = c.Write(said[:n])
+			said = said[n:]
+			c.run(200 * time.Millisecond)
+		}
+		report := c.run(20 * time.Second)
+		require.LessOrEqual(t, len(c.heard), settings*2*3)
+		if len(said) == 0 {
+			require.Equal(t, settings, report.Acknowledged+len(report.Refused)+len(report.Unanswered))
+		}
 	})
 }

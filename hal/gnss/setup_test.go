@@ -230,6 +230,23 @@ func TestSetupLateAnswers(t *testing.T) {
 	require.Len(t, report.Refused, settings-1)
 }
 
+// TestSetupAnswerFlipped flips each bit of an answer: none that changed counts.
+func TestSetupAnswerFlipped(t *testing.T) {
+	clean := answer(0x0601, true)
+	for i := range len(clean) * 8 {
+		c := newChip(t, silent)
+		c.setup.Start()
+		c.setup.Step()
+		changed := []byte(clean)
+		changed[i/8] ^= 1 << (i % 8)
+		_, _ = c.Write(changed)
+		c.Flush()
+		require.Equal(t, gnss.SetupReport{Settings: settings}, c.setup.Report(), "bit %d", i)
+		c.write(clean)
+		require.Equal(t, 1, c.setup.Report().Acknowledged)
+	}
+}
+
 // TestSetupLine: a line that takes little at a time, nothing, or is lost midway.
 func TestSetupLine(t *testing.T) {
 	c := newChip(t, old)

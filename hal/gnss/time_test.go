@@ -126,6 +126,8 @@ func TestFloor(t *testing.T) {
 		{"more than one", floor.Add(-weeks1024 - time.Second), floor.Add(-weeks1024 - time.Second), gnss.ClockGNSS, gnss.MarkBeforeFloor},
 		{"just before the floor", floor.Add(-time.Second), floor.Add(-time.Second + weeks1024), gnss.ClockGNSSRollover, gnss.MarkRollover},
 		{"GPS began", time.Date(1980, 1, 6, 0, 0, 0, 0, time.UTC), time.Date(1980, 1, 6, 0, 0, 0, 0, time.UTC), gnss.ClockGNSS, gnss.MarkBeforeFloor},
+		{"a clock of 2000, never set", time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC), gnss.ClockGNSS, gnss.MarkBeforeFloor},
+		{"a clock of 1970, whose two digits say 2070", time.Date(1970, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(2070, 1, 1, 0, 0, 0, 0, time.UTC), gnss.ClockGNSS, gnss.MarkFuture},
 		{"last good second", floor.Add(weeks1024 - time.Second), floor.Add(weeks1024 - time.Second), gnss.ClockGNSS, 0},
 		{"rollover too many", floor.Add(weeks1024), floor.Add(weeks1024), gnss.ClockGNSS, gnss.MarkFuture},
 	}
