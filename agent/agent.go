@@ -26,6 +26,7 @@ import (
 	"roadseal/agent/health"
 	"roadseal/agent/intake"
 	"roadseal/agent/policy"
+	"roadseal/agent/profile"
 	"roadseal/agent/spool"
 	"roadseal/agent/track"
 	"roadseal/agent/uplink"
@@ -64,6 +65,7 @@ type Agent struct {
 	clock             *mtls.Clock
 	saved             atomic.Int64 // Unix time of the floor that is durable
 	identity          mtls.Identity
+	pace              *profile.Pace // of all connections with the broker
 
 	spool    *spool.Spool
 	intake   *intake.Intake
@@ -187,8 +189,9 @@ func (a *Agent) assemble() (err error) {
 	}
 	a.intake = intake.New(intake.Options{Streams: a.cfg.Streams, Cameras: a.cameras, Track: rec, Spool: a.spool,
 		Slots: a.cfg.Collector.Stanzas, TagKey: key, Boot: a.boot, Sequence: a.next, Vehicle: a.cfg.Vehicle.Number, Log: a.log})
+	a.pace = profile.NewPace(a.cfg.Broker.Limits)
 	a.uplink = uplink.New(uplink.Options{Device: a.identity.CommonName, Dial: a.dial, Queue: a.spool,
-		ReceiptKeys: a.cfg.Collector.ReceiptKeys, BlocksPerMessage: config.Profiles[a.cfg.Broker.Profile],
+		ReceiptKeys: a.cfg.Collector.ReceiptKeys, BlocksPerMessage: a.cfg.Broker.Limits.Blocks(),
 		Receipt: a.receipt, Log: a.log})
 	return nil
 }

@@ -16,6 +16,7 @@ import (
 	"roadseal/agent/config"
 	"roadseal/agent/mqttlink"
 	"roadseal/agent/policy"
+	"roadseal/agent/profile"
 	"roadseal/agent/wire"
 	"roadseal/crypto/mtls"
 	"roadseal/crypto/seal"
@@ -209,7 +210,7 @@ func (k *checker) streams() {
 
 // broker connects and subscribes as the agent would.
 func (k *checker) broker(ctx context.Context) {
-	s, err := connect(ctx, k.cfg, k.clock, "")
+	s, err := connect(ctx, k.cfg, k.clock, nil, "")
 	if err == nil {
 		err = s.Close()
 	}
@@ -218,7 +219,7 @@ func (k *checker) broker(ctx context.Context) {
 
 // connect opens a session with the broker and subscribes to the device's
 // topic. Unless device is empty, the certificate must still name it.
-func connect(ctx context.Context, cfg *config.Config, clock *mtls.Clock, device string) (*mqttlink.Session, error) {
+func connect(ctx context.Context, cfg *config.Config, clock *mtls.Clock, pace *profile.Pace, device string) (*mqttlink.Session, error) {
 	conf, id, err := mtls.Client(TLS(cfg, clock))
 	if err != nil {
 		return nil, err
@@ -226,7 +227,8 @@ func connect(ctx context.Context, cfg *config.Config, clock *mtls.Clock, device 
 	if device != "" && device != id.CommonName {
 		return nil, errors.New("[device] certificate names another device now: restart the agent to work under that name")
 	}
-	s, err := mqttlink.Dial(ctx, mqttlink.Options{Address: cfg.Broker.Address, ClientID: id.CommonName, TLS: conf, MaxPacket: wire.MaxDown})
+	s, err := mqttlink.Dial(ctx, mqttlink.Options{Address: cfg.Broker.Address, ClientID: id.CommonName, TLS: conf, MaxPacket: wire.MaxDown,
+		Pace: pace, InFlight: cfg.Broker.Limits.InFlight})
 	if err != nil {
 		return nil, mtls.Explain(err)
 	}

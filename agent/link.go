@@ -11,7 +11,7 @@ import (
 // dial opens a session with the broker. Certificate and key are read anew each
 // time, so that a renewed certificate is used without a restart.
 func (a *Agent) dial(ctx context.Context) (uplink.Link, error) {
-	return connect(ctx, a.cfg, a.clock, a.identity.CommonName)
+	return connect(ctx, a.cfg, a.clock, a.pace, a.identity.CommonName)
 }
 
 // saveStep is how far trusted time runs ahead of its durable copy: the copy is

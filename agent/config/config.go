@@ -19,6 +19,7 @@ import (
 
 	"roadseal/agent/config/strict"
 	"roadseal/agent/policy"
+	"roadseal/agent/profile"
 	"roadseal/agent/wire"
 	"roadseal/crypto/envelope"
 	"roadseal/hal/camera"
@@ -119,14 +120,12 @@ func DefaultShares() []int { return []int{30, 10, 10, 5} }
 
 // Broker is [broker].
 type Broker struct {
-	Address    string `toml:"address"`
-	ServerName string `toml:"server_name"`
-	CA         string `toml:"ca"`
-	Profile    string `toml:"profile"`
+	Address    string         `toml:"address"`
+	ServerName string         `toml:"server_name"`
+	CA         string         `toml:"ca"`
+	Profile    string         `toml:"profile"`
+	Limits     profile.Limits `toml:"limits"` // after Load those of Profile with what the file replaces
 }
-
-// Profiles of brokers, with the blocks that one message carries.
-var Profiles = map[string]int{"mosquitto": 2}
 
 // Collector is [collector]: whose receipts count.
 type Collector struct {
@@ -273,12 +272,7 @@ func (c *Config) broker(k *checker) {
 	if c.Broker.ServerName == "" {
 		c.Broker.ServerName = host
 	}
-	if c.Broker.Profile == "" {
-		c.Broker.Profile = "mosquitto"
-	}
-	if Profiles[c.Broker.Profile] == 0 {
-		k.fail([]any{"broker", "profile"}, "expected profile = \"mosquitto\"")
-	}
+	c.Broker.Limits = profile.Choose(c.Broker.Profile, c.Broker.Limits, k.fail)
 	if len(c.Collector.ReceiptKeys) == 0 {
 		k.fail([]any{"collector", "receipt_keys"}, "expected receipt_keys = [\"ed25519:…\"]; roadseal-collector keygen prints the line")
 	}

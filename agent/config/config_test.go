@@ -49,7 +49,7 @@ func TestTheExampleIsAValidConfiguration(t *testing.T) {
 func TestTheExampleNamesEveryKey(t *testing.T) {
 	for _, key := range []string{"certificate", "key", "state", "run", "number", "ignition", "holdup", "port", "baud", "rate", "model", "messages", "constellations", "name", "path", "preset",
 		"pattern", "time", "kinds", "channels", "owner", "after_seal", "existing", "rescan", "from", "to", "class", "upload", "priority", "max_age",
-		"max_bytes", "keep_free", "shares", "address", "server_name", "ca", "profile", "receipt_keys", "stanzas"} {
+		"max_bytes", "keep_free", "shares", "address", "server_name", "ca", "profile", "payload", "rate", "bandwidth", "in_flight", "receipt_keys", "stanzas"} {
 		require.Regexp(t, `(?m)^(#  )?\s*`+key+` = `, config.Example, key)
 	}
 	_, err := config.Parse("x.toml", []byte("[device]\nnone = 1\n"))
@@ -67,6 +67,8 @@ func TestDefaults(t *testing.T) {
 	c, err := config.Parse("agent.toml", []byte(s))
 	require.NoError(t, err)
 	require.Equal(t, "broker.example", c.Broker.ServerName)
+	require.Equal(t, 2, c.Broker.Limits.Blocks())
+	require.Zero(t, c.Broker.Limits.Rate)
 	require.Equal(t, 4, c.Collector.Stanzas)
 	require.Equal(t, 9600, c.GNSS.Baud)
 	require.Zero(t, c.GNSS.UBlox, "nothing is sent")
@@ -110,7 +112,12 @@ func TestFaults(t *testing.T) {
 		{`class = 2`, `class = 9`, "expected a retention class from 1"},
 		{`class = 2`, `class = 2` + "\nupload = \"unmetered\"", `expected "always" or "hold"`},
 		{`address = "broker.example:8883"`, `address = "broker.example"`, `expected address = "HOST:PORT"`},
-		{`profile = "mosquitto"`, `profile = "aws"`, `expected profile = "mosquitto"`},
+		{`profile = "mosquitto"`, `profile = "azure"`, `expected one of aws, emqx, hivemq, mosquitto, nats; for any other`},
+		{`profile = "mosquitto"`, "[broker.limits]\npayload = \"60KiB\"", `expected at least 61486B`},
+		{`profile = "mosquitto"`, "[broker.limits]\nbandwidth = \"10kB\"", `expected at least 64KiB a second`},
+		{`profile = "mosquitto"`, "[broker.limits]\nrate = -5", `expected 1 to 10000 messages a second`},
+		{`profile = "mosquitto"`, "[broker.limits]\nin_flight = -1", `expected at least 1 message`},
+		{`profile = "mosquitto"`, "[broker.limits]\nwindow = 8", `[broker.limits] takes: payload, rate, bandwidth, in_flight`},
 		{`stanzas = 4`, `stanzas = 40`, "expected 1 to 16"},
 		{`max_bytes = "8GiB"`, `max_bytes = "1kB"`, "expected at least 1MiB"},
 		{`max_bytes = "8GiB"`, `max_bytes = "lots"`, "8GiB"},

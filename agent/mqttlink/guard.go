@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net"
 	"sync/atomic"
+
+	"roadseal/agent/profile"
 )
 
 // First bytes of the MQTT packets that matter here (MQTT 3.1.1, section 2.2).
@@ -35,6 +37,8 @@ type guard struct {
 	lost    func(error) // an error of reading or writing while not closed
 	written func()      // a PUBLISH has been written or has failed
 	acked   func(n int) // so many PUBACK have come; may be nil
+	pace    *profile.Pace
+	done    <-chan struct{} // ends a wait for pace
 }
 
 // Read fails before the last byte of a bad packet's header gets through.
@@ -51,15 +55,19 @@ func (g *guard) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Write relies on the library writing each packet with one call. It hides an
+// Write relies on the library writing each packet with one call. What the pace
+// holds back here is no longer held back by the time: the deadline that counts
+// is set below TLS. It hides an
 // error from the library, which learns from its next read that the connection
 // is closed: told of it here, it would complete the packet's token while the
 // reader may be completing the same one for an acknowledgement, and closing a
 // channel twice ends the whole process.
 func (g *guard) Write(p []byte) (int, error) {
+	message := len(p) > 0 && p[0]&0xf0 == publish
+	g.pace.Packet(g.done, len(p), message) // after the end, the connection is closed
 	_, err := g.Conn.Write(p)
 	g.note(err)
-	if len(p) > 0 && p[0]&0xf0 == publish {
+	if message {
 		g.written()
 	}
 	return len(p), nil

@@ -3,6 +3,7 @@ package mqttlink_test
 import (
 	"runtime"
 	"testing"
+	"testing/synctest"
 
 	"github.com/eclipse/paho.mqtt.golang/packets"
 	"github.com/stretchr/testify/require"
@@ -10,7 +11,9 @@ import (
 
 // TestABrokerThatAcknowledgesNothing costs a session, not memory: nothing that
 // was sent is kept.
-func TestABrokerThatAcknowledgesNothing(t *testing.T) {
+func TestABrokerThatAcknowledgesNothing(t *testing.T) { synctest.Test(t, acknowledgesNothing) }
+
+func acknowledgesNothing(t *testing.T) {
 	s, done := connect(t, &peer{on: func(in packets.ControlPacket) ([]byte, bool) {
 		p, pub := in.(*packets.PublishPacket)
 		if pub {

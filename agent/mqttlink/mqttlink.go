@@ -16,6 +16,8 @@ import (
 
 	mqtt "github.com/eclipse/paho.mqtt.golang"
 	"github.com/eclipse/paho.mqtt.golang/packets"
+
+	"roadseal/agent/profile"
 )
 
 // Options say whom to connect to and as who.
@@ -35,6 +37,12 @@ type Options struct {
 	// should not be below the broker's limit of unacknowledged messages: one
 	// that finds no room comes again only in the next session.
 	Queue int
+	// Pace delays what the session sends. One client has one for all its
+	// sessions; nil delays nothing.
+	Pace *profile.Pace
+	// InFlight is how many publications may wait for the broker's
+	// acknowledgement; default 1,024.
+	InFlight int
 	// Dial opens the connection below TLS; default a net.Dialer.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
@@ -73,7 +81,9 @@ type Session struct {
 	messages chan Message
 	dropped  atomic.Int64
 	unacked  atomic.Int64  // publications that the broker has not acknowledged
+	room     chan struct{} // receives when some have been
 	turn     chan struct{} // holds an element while a publication is on its way to the socket
+	inFlight int64         // the limit of unacked
 
 	mu   sync.Mutex
 	conn *guard
@@ -93,8 +103,11 @@ func Dial(ctx context.Context, o Options) (*Session, error) {
 	if err := o.complete(); err != nil {
 		return nil, err
 	}
+	if !o.Pace.Connect(ctx.Done()) {
+		return nil, ctx.Err()
+	}
 	s := &Session{
-		messages: make(chan Message, o.Queue), turn: make(chan struct{}, 1),
+		messages: make(chan Message, o.Queue), room: make(chan struct{}, 1), turn: make(chan struct{}, 1), inFlight: int64(o.InFlight),
 		done: make(chan struct{}), ended: make(chan struct{}),
 	}
 	s.unwatch = context.AfterFunc(ctx, func() { s.end(ctx.Err()) })
@@ -132,6 +145,9 @@ func (o *Options) complete() error {
 	if o.Queue == 0 {
 		o.Queue = 64
 	}
+	if o.InFlight == 0 {
+		o.InFlight = maxUnacked
+	}
 	return nil
 }
 
@@ -164,7 +180,7 @@ func (s *Session) library(ctx context.Context, o Options) *mqtt.ClientOptions {
 			s.end(err)
 			return nil, err
 		}
-		g := &guard{Conn: conn, bottom: bottom, frames: frames{max: o.MaxPacket}, lost: s.lost, written: s.next, acked: s.acked}
+		g := &guard{Conn: conn, bottom: bottom, frames: frames{max: o.MaxPacket}, lost: s.lost, written: s.next, acked: s.acked, pace: o.Pace, done: s.done}
 		s.mu.Lock()
 		s.conn = g
 		s.mu.Unlock()
@@ -214,6 +230,30 @@ func (s *Session) acked(n int) {
 	if s.unacked.Add(int64(-n)) < 0 {
 		s.end(errors.New("broker acknowledges what was not sent"))
 	}
+	select {
+	case s.room <- struct{}{}:
+	default:
+	}
+}
+
+// awaitRoom waits until the broker may be sent one more publication.
+func (s *Session) awaitRoom() error {
+	if s.unacked.Load() < s.inFlight {
+		return nil
+	}
+	late := time.NewTimer(answerTime)
+	defer late.Stop()
+	for s.unacked.Load() >= s.inFlight {
+		select {
+		case <-s.room:
+		case <-s.done:
+			return s.Err()
+		case <-late.C:
+			s.end(fmt.Errorf("broker acknowledges nothing: %d publications wait for it", s.inFlight))
+			return s.Err()
+		}
+	}
+	return nil
 }
 
 // next lets the next publication through.
@@ -242,9 +282,10 @@ func (s *Session) end(err error) {
 }
 
 // Publish hands a message with QoS 1 to the connection and returns when the
-// one before it has been written to the socket. That and a later PUBACK say
-// nothing about what becomes of the message. The payload must not be changed
-// any more. A broker that acknowledges nothing for long ends the session.
+// one before it has been written to the socket, which Pace may delay, and while
+// fewer than InFlight wait for the broker. That and a later PUBACK say nothing
+// about what becomes of the message. The payload must not be changed any more.
+// A broker that acknowledges nothing for long ends the session.
 //
 // It fails on a topic that is empty, longer than 256 bytes, not UTF-8 or with a
 // wildcard, and with the reason once the session is over.
@@ -260,10 +301,10 @@ func (s *Session) Publish(topic string, payload []byte) error {
 	case <-s.done:
 		return s.Err()
 	}
-	if s.unacked.Add(1) > maxUnacked {
-		s.end(fmt.Errorf("broker acknowledges nothing: %d publications wait for it", maxUnacked))
-		return s.Err()
+	if err := s.awaitRoom(); err != nil {
+		return err
 	}
+	s.unacked.Add(1)
 	token := s.client.Publish(topic, 1, false, payload)
 	select {
 	case <-token.Done():

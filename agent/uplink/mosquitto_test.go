@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 
@@ -17,22 +16,16 @@ import (
 
 	"roadseal/agent/mqttlink"
 	"roadseal/agent/wire"
+	"roadseal/docs/brokers"
 )
 
 // startMosquitto runs the mosquitto program with the configuration that
-// PROTOCOL.md gives, and returns its address. The test is skipped where the
+// docs/brokers ships, and returns its address. The test is skipped where the
 // program is not installed.
 func startMosquitto(t *testing.T, p *pki) string {
 	program, err := exec.LookPath("mosquitto")
 	if err != nil {
 		t.Skip("mosquitto is not installed")
-	}
-	doc, err := os.ReadFile("../wire/PROTOCOL.md")
-	require.NoError(t, err)
-	block := func(first string) string {
-		m := regexp.MustCompile("(?s)```\n(" + first + ".*?)```").FindSubmatch(doc)
-		require.NotNil(t, m, "PROTOCOL.md has no block that starts with %q", first)
-		return string(m[1])
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -48,16 +41,14 @@ func startMosquitto(t *testing.T, p *pki) string {
 	cert := p.server().Certificates[0]
 	key, err := x509.MarshalPKCS8PrivateKey(cert.PrivateKey)
 	require.NoError(t, err)
-	conf := block("listener 8883")
-	conf = strings.Replace(conf, "listener 8883", fmt.Sprintf("listener %d 127.0.0.1", port), 1)
+	conf := strings.Replace(brokers.MosquittoConf, "listener 8883", fmt.Sprintf("listener %d 127.0.0.1", port), 1)
 	for name, b := range map[string][]byte{
-		"ca.pem":     pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: p.ca.Raw}),
-		"broker.pem": pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Certificate[0]}),
-		"broker.key": pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key}),
-		"acl":        []byte(block("user collector")),
+		"ca.pem":        pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: p.ca.Raw}),
+		"broker.pem":    pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Certificate[0]}),
+		"broker.key":    pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key}),
+		"mosquitto.acl": []byte(strings.Replace(brokers.MosquittoACL, "user collector-1", "user collector", 1)),
 	} {
-		path := write(name, b)
-		conf = regexp.MustCompile(`(?m) `+regexp.QuoteMeta(name)+`$`).ReplaceAllString(conf, " "+path)
+		conf = strings.Replace(conf, "/etc/mosquitto/roadseal/"+name, write(name, b), 1)
 	}
 	var log bytes.Buffer
 	// Started by root, mosquitto would become a user that cannot read the files.

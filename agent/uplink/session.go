@@ -30,6 +30,7 @@ type session struct {
 	number   int64     // of the last DATA message
 	heard    time.Time // last word of the collector, or when it last owed none
 	dirty    bool      // which objects to have in hand must be looked at again
+	more     bool      // the window may have room for another DATA message
 	wake     time.Time // when a deferred object's time has come
 	refusals int       // since the last block or object was taken
 	progress bool
@@ -45,6 +46,7 @@ func (s *session) run(ctx context.Context) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
+		s.drain()
 		if err := s.step(); err != nil {
 			return err
 		}
@@ -64,7 +66,7 @@ func (s *session) run(ctx context.Context) error {
 	}
 }
 
-// drain takes what the collector said before the link was lost.
+// drain takes what the collector has said by now.
 func (s *session) drain() {
 	for {
 		select {
@@ -92,7 +94,7 @@ func (s *session) step() error {
 
 // deadline is when step has something to do though nothing happens.
 func (s *session) deadline() time.Time {
-	if s.dirty { // an object that was put off has made room
+	if s.dirty || s.more { // an object that was put off has made room
 		return time.Now()
 	}
 	at := time.Now().Add(time.Hour)

@@ -58,7 +58,7 @@ type Options struct {
 	Dial             func(context.Context) (Link, error)
 	Queue            Queue
 	ReceiptKeys      []wire.PublicKey
-	BlocksPerMessage int                // 1 or 2, by broker profile
+	BlocksPerMessage int                // 1 or 2, see profile.Limits.Blocks
 	Receipt          func(wire.Receipt) // called for each valid receipt, after it is noted
 	Log              *slog.Logger
 }

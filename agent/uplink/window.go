@@ -6,15 +6,15 @@ import (
 	"roadseal/agent/wire"
 )
 
-// fill sends DATA while the window has room: always for the first object in
-// hand that has something to send.
-func (s *session) fill() error {
-	for s.flying < s.limit {
-		if sent, err := s.sendOne(); err != nil || !sent {
-			return err
-		}
+// fill sends a DATA message if the window has room: always for the first object
+// in hand that has something to send. It notes whether there may be more; what
+// came in is handled first, since a paced link takes its time for each message.
+func (s *session) fill() (err error) {
+	s.more = false
+	if s.flying < s.limit {
+		s.more, err = s.sendOne()
 	}
-	return nil
+	return err
 }
 
 // sendOne sends one DATA message, if there is one to send.

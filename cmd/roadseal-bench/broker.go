@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 
 	"github.com/spf13/cobra"
 
+	"roadseal/cmd/internal/bench"
 	"roadseal/cmd/internal/bench/capture"
 	"roadseal/cmd/internal/broker"
 	"roadseal/cmd/internal/cli"
@@ -24,11 +26,15 @@ TLS 1.3, a client id that is the certificate's common name, topics that are the
 client's own. It keeps everything in memory and takes bench certificates only.
 
 It prints "listening on ADDRESS". With --capture, every message that it accepts
-is written to a new file.`,
-		Example: `  roadseal-bench broker --ca ca.pem --certificate broker.pem --key broker.key`,
-		Args:    cobra.NoArgs,
+is written to a new file. With --profile it enforces the limits of that broker:
+who violates one is cut off, and the log says with what. Where AWS IoT Core would
+only delay or drop it is stricter than that.`,
+		Example: `  roadseal-bench broker --ca ca.pem --certificate broker.pem --key broker.key
+  roadseal-bench broker --profile aws --listen 127.0.0.1:8883 \
+      --ca ca.pem --certificate broker.pem --key broker.key`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return s.serve(cmd.Context(), cmd.OutOrStdout())
+			return s.serve(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
 	f := cmd.Flags()
@@ -37,6 +43,7 @@ is written to a new file.`,
 	f.StringVar(&s.files.Certificate, "certificate", "", "certificate of the broker, PEM")
 	f.StringVar(&s.files.Key, "key", "", "private key of the broker, PEM")
 	f.StringVar(&s.capture, "capture", "", "write all messages to this new file")
+	f.StringVar(&s.profile, "profile", "", "enforce the limits of aws, emqx, hivemq, mosquitto or nats")
 	for _, name := range []string{"ca", "certificate", "key"} {
 		// The flag exists: it was defined above.
 		_ = cmd.MarkFlagRequired(name)
@@ -45,16 +52,25 @@ is written to a new file.`,
 }
 
 type brokerServer struct {
-	files           mtls.Files
-	listen, capture string
+	files                    mtls.Files
+	listen, capture, profile string
 }
 
-func (s brokerServer) serve(ctx context.Context, out io.Writer) error {
+func (s brokerServer) serve(ctx context.Context, out, log io.Writer) error {
 	conf, err := mtls.Server(mtls.Options{Files: s.files, Bench: true})
 	if err != nil {
 		return cli.Config(err)
 	}
 	o := broker.Options{Address: s.listen, TLS: conf}
+	if s.profile != "" {
+		limits, err := broker.Like(s.profile)
+		if err != nil {
+			return cli.WithCode(cli.Usage, err)
+		}
+		o.Limits = &limits
+		logger := slog.New(slog.NewTextHandler(log, nil))
+		o.Violation = func(what string) { logger.Warn(bench.Violation, "limit", what, "profile", s.profile) }
+	}
 	failed := make(chan error, 1)
 	if s.capture != "" {
 		w, err := capture.Create(s.capture)

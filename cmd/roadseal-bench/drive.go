@@ -88,7 +88,12 @@ clips are those of demo.
 With --kill, processes are killed with SIGKILL while blocks are on their way and
 started again, so many times each; --rate and --loop make the upload last long
 enough. With --cut-every, the link between vehicle and broker is reset at that
-interval; what a cut costs is checked.`,
+interval; what a cut costs is checked.
+
+With --broker-profile, agent and collector are configured for that broker, and
+the broker of the bench enforces its limits; not one may be violated. With
+--broker mosquitto, Debian's mosquitto runs in its place, with the configuration
+and access rules of docs/brokers.`,
 		Example: `  roadseal-bench drive --nmea drive.nmea --camera clips/ --out out/drive --speed 10
   roadseal-bench drive --nmea drive.nmea --camera clips/ --out out/kill --speed 20 \
       --loop 12 --rate 3000000 --kill agent=20,collector=20,broker=20
@@ -112,6 +117,8 @@ interval; what a cut costs is checked.`,
 	f.IntVar(&r.o.Loops, "loop", 1, "how often the set is played")
 	f.Int64Var(&r.o.Rate, "rate", 0, "bytes a second upwards, 0 = no limit")
 	f.DurationVar(&r.o.CutEvery, "cut-every", 0, "reset the link at this interval, 0 = never")
+	f.StringVar(&r.o.Profile, "broker-profile", "", "configure for, and enforce the limits of, aws, emqx, hivemq, mosquitto or nats")
+	f.StringVar(&r.o.Broker, "broker", bench.Embedded, "embedded, or mosquitto (which must be installed)")
 	f.StringVar(&kill, "kill", "", "kill processes in mid-upload: agent=N,collector=N,broker=N")
 	r.add(f, "")
 	// The flag exists: it was defined above.

@@ -15,6 +15,7 @@ import (
 
 	"roadseal/cmd/internal/bench/report"
 	"roadseal/cmd/internal/bench/soak"
+	"roadseal/cmd/internal/broker/mosquitto"
 	"roadseal/cmd/internal/cli"
 )
 
@@ -125,19 +126,45 @@ func TestDemo(t *testing.T) {
 // names of clips: nothing looks into them on the way.
 func TestKills(t *testing.T) {
 	t.Parallel()
-	clips, out := t.TempDir(), filepath.Join(t.TempDir(), "kill")
-	for i := range 6 {
-		noise := make([]byte, 3<<20)
-		_, err := rand.Read(noise)
-		require.NoError(t, err)
-		require.NoError(t, os.WriteFile(filepath.Join(clips, fmt.Sprintf("%d.mp4", i)), noise, 0o600))
-	}
+	clips, out := noise(t, 6), filepath.Join(t.TempDir(), "kill")
 	status, _, stderr := runBench(t, "drive", "--nmea", nmea(t), "--camera", clips, "--out", out, "--speed", "20", "--max-age", "1s",
 		"--loop", "2", "--rate", "2500000", "--kill", "agent=2,collector=2,broker=2", "--keep")
 	r := passed(t, out, status, stderr)
 	require.Len(t, r.Kills, 6)
 	require.Equal(t, 12, r.Drive.Opened)
 	require.DirExists(t, filepath.Join(out, "work", "logs"))
+}
+
+// noise is a folder of n clips of 3 MiB that nobody can play.
+func noise(t *testing.T, n int) string {
+	t.Helper()
+	clips := t.TempDir()
+	for i := range n {
+		b := make([]byte, 3<<20)
+		_, err := rand.Read(b)
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(filepath.Join(clips, fmt.Sprintf("%d.mp4", i)), b, 0o600))
+	}
+	return clips
+}
+
+// TestBrokers drives through Debian's mosquitto with the shipped configuration,
+// and through a broker that enforces the limits of another.
+func TestBrokers(t *testing.T) {
+	t.Parallel()
+	for _, option := range [][]string{{"--broker", "mosquitto"}, {"--broker-profile", "aws"}} {
+		t.Run(option[1], func(t *testing.T) {
+			t.Parallel()
+			if _, err := mosquitto.Find(); err != nil && option[0] == "--broker" {
+				t.Skip("needs mosquitto, which is not installed")
+			}
+			out := filepath.Join(t.TempDir(), "drive")
+			status, _, stderr := runBench(t, append([]string{"drive", "--nmea", nmea(t), "--camera", noise(t, 2), "--out", out, "--speed", "20", "--max-age", "1s"}, option...)...)
+			r := passed(t, out, status, stderr)
+			require.Equal(t, 2, r.Drive.Opened)
+			require.Greater(t, r.Traffic.DataMessages, 2*3<<20/(2*61440), "seen on the broker")
+		})
+	}
 }
 
 // TestSoak lets three vehicles go through everything for some seconds; the dead
@@ -221,6 +248,8 @@ func TestWrongCommandLine(t *testing.T) {
 		"required flag":                          {"drive", "--nmea", "x"},
 		"cannot read \"agent\" of --kill":        append(good, "--kill", "agent"),
 		"expected --cut-every":                   append(good, "--cut-every", "1ms"),
+		"expected --broker embedded":             append(good, "--broker", "emqx"),
+		"--broker-profile: no broker is known":   append(good, "--broker-profile", "azure"),
 		"expected --speed":                       append(good, "--speed", "0"),
 		"cannot find roadseal-agent":             append(good, "--agent", "/gone"),
 		"expected --vehicles":                    {"soak", "--vehicles", "0"},

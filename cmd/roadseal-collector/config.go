@@ -15,6 +15,7 @@ import (
 	"syscall"
 
 	"roadseal/agent/config/strict"
+	"roadseal/agent/profile"
 	"roadseal/agent/wire"
 	"roadseal/cmd/internal/collector"
 	"roadseal/cmd/internal/objstore"
@@ -28,11 +29,13 @@ var example string
 // file is the configuration file; collector.example.toml explains each key.
 type file struct {
 	Broker struct {
-		Address     string `toml:"address"`
-		ServerName  string `toml:"server_name"`
-		CA          string `toml:"ca"`
-		Certificate string `toml:"certificate"`
-		Key         string `toml:"key"`
+		Address     string         `toml:"address"`
+		ServerName  string         `toml:"server_name"`
+		CA          string         `toml:"ca"`
+		Certificate string         `toml:"certificate"`
+		Key         string         `toml:"key"`
+		Profile     string         `toml:"profile"`
+		Limits      profile.Limits `toml:"limits"`
 	} `toml:"broker"`
 	Collector struct {
 		Shards     []string `toml:"shards"`
@@ -64,6 +67,7 @@ type settings struct {
 	address  string
 	tls      *tls.Config
 	identity mtls.Identity
+	broker   profile.Limits
 	shards   collector.Shards
 	key      collector.Key
 	storeID  [16]byte
@@ -135,6 +139,9 @@ func (c *checker) broker(s *settings, f *file) {
 	if name == "" {
 		name = host
 	}
+	s.broker = profile.Choose(f.Broker.Profile, f.Broker.Limits, func(key []any, format string, a ...any) {
+		c.faults = append(c.faults, c.doc.Errorf(key, format, a...))
+	})
 	files := mtls.Files{
 		CA:          c.path(f.Broker.CA, true, "broker", "ca"),
 		Certificate: c.path(f.Broker.Certificate, true, "broker", "certificate"),
@@ -168,6 +175,9 @@ func (c *checker) collector(s *settings, f *file) {
 	var err error
 	if s.shards, err = collector.ParseShards(f.Collector.Shards); err != nil {
 		c.fault("collector", "shards", "%v", err)
+	}
+	if n, most := len(s.shards.Filters()), s.broker.Filters; most > 0 && n > most {
+		c.fault("collector", "shards", "expected at most %d shards, or all 256: the broker allows that many subscriptions for one connection", most)
 	}
 	s.status = c.path(f.Collector.Status, false, "collector", "status")
 	if s.stanzas = f.Collector.Stanzas; s.stanzas == 0 {

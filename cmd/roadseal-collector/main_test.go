@@ -125,7 +125,7 @@ func TestExampleNamesEveryKey(t *testing.T) {
 	_, err := load(path) // the files it names are not there
 	require.ErrorContains(t, err, "cannot read the certificate")
 	require.ErrorContains(t, err, "receipt.key: there is no such file")
-	for _, key := range []string{"address", "server_name", "ca", "certificate", "key", "shards", "receipt_key", "store_id", "stanzas", "status",
+	for _, key := range []string{"address", "server_name", "ca", "certificate", "key", "profile", "shards", "receipt_key", "store_id", "stanzas", "status",
 		"path", "keep_free", "objects", "bytes", "total_objects", "total_bytes", "idle", "age", "largest"} {
 		require.Regexp(t, `(?m)^`+key+` = `, example)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"roadseal/agent/mqttlink"
+	"roadseal/agent/profile"
 	"roadseal/agent/wire"
 	"roadseal/cmd/internal/cli"
 	"roadseal/cmd/internal/collector"
@@ -92,7 +93,8 @@ func serve(ctx context.Context, s *settings, log *slog.Logger) error {
 	announce(s, log)
 	c := collector.New(collector.Options{
 		Dial: collector.Dial(mqttlink.Options{Address: s.address, ClientID: s.identity.CommonName, TLS: s.tls, MaxPacket: wire.MaxUp,
-			KeepAlive: keepAlive, Persistent: true, ManualAck: true, Queue: queue}, s.shards),
+			KeepAlive: keepAlive, Persistent: true, ManualAck: true, Queue: queue,
+			Pace: profile.NewPace(s.broker), InFlight: s.broker.InFlight}, s.shards),
 		Store: store, Key: s.key, StoreID: s.storeID, Shards: s.shards, Slots: s.stanzas, Quota: s.quota,
 		Status: board.show, Log: log,
 	})

@@ -37,7 +37,7 @@ func agentConfig(o Options, f folder, e enrolment, broker string) (string, error
 			{"name": "video", "from": []string{"camera:normal", "camera:parking"}, "to": to, "class": 3, "upload": "always", "priority": 3},
 		},
 		"spool":     table{"max_bytes": "64GiB", "keep_free": "64MiB"},
-		"broker":    table{"address": broker, "server_name": pki.ServerName, "ca": e.certs.CA, "profile": "mosquitto"},
+		"broker":    table{"address": broker, "server_name": pki.ServerName, "ca": e.certs.CA, "profile": o.profile()},
 		"collector": table{"receipt_keys": []string{e.receiptKey}},
 		"bench":     table{"enabled": true},
 	}
@@ -45,10 +45,11 @@ func agentConfig(o Options, f folder, e enrolment, broker string) (string, error
 }
 
 // collectorConfig writes the collector's configuration and returns its path.
-func collectorConfig(f folder, e enrolment, broker string) (string, error) {
+func collectorConfig(o Options, f folder, e enrolment, broker string) (string, error) {
 	c := e.certs.Collector
 	return writeConfig(f.path("work/collector.toml"), table{
-		"broker":    table{"address": broker, "server_name": pki.ServerName, "ca": e.certs.CA, "certificate": c.Certificate, "key": c.Key},
+		"broker": table{"address": broker, "server_name": pki.ServerName, "ca": e.certs.CA, "certificate": c.Certificate, "key": c.Key,
+			"profile": o.profile()},
 		"collector": table{"shards": []string{"00-ff"}, "receipt_key": f.receiptKey()},
 		"store":     table{"path": f.store()},
 		"bench":     table{"enabled": true},

@@ -20,6 +20,9 @@ func TestAgentTakesItsConfiguration(t *testing.T) {
 		o := Options{Seed: 1, MaxAge: 5 * time.Second, Now: time.Now()}
 		o.Programs.Collector = fakeCollector(t)
 		o.Clips = []player.Sample{{File: "a.mp4", Kind: player.Normal, Channel: player.Front}, {File: "b" + ext, Kind: player.Event, Channel: player.Rear}}
+		if ext == ".ts" {
+			o.Profile = "aws"
+		}
 		f, err := prepare(t.TempDir())
 		require.NoError(t, err)
 		e, err := enrol(o, f)
@@ -29,6 +32,7 @@ func TestAgentTakesItsConfiguration(t *testing.T) {
 		c, err := config.Load(path)
 		require.NoError(t, err)
 		require.True(t, c.Bench.Enabled)
+		require.Equal(t, map[string]int{".mp4": 0, ".ts": 100}[ext], c.Broker.Limits.Rate)
 		require.Equal(t, e.vehicle, c.Vehicle.Number.Reveal())
 		require.Equal(t, ext == ".mp4", c.Cameras[0].Preset != "")
 		st, ok := c.Streams.For(policy.GNSS)

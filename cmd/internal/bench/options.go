@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,7 +12,9 @@ import (
 	"strings"
 	"time"
 
+	"roadseal/agent/profile"
 	"roadseal/cmd/internal/bench/player"
+	"roadseal/cmd/internal/broker"
 )
 
 // Options describe a run. Drive and Demo fill the first part.
@@ -34,6 +37,10 @@ type Options struct {
 	// upload lasts; 0 = it is never cut.
 	CutEvery time.Duration
 	Keep     bool // keep the working files, also if all holds
+	// Broker is Embedded ("" too) or Mosquitto. Profile is the broker for which
+	// agent and collector are configured and whose limits the embedded one
+	// enforces; "" = none.
+	Broker, Profile string
 
 	Programs Programs
 	Tell     Teller
@@ -68,6 +75,35 @@ func (p *Programs) Beside() error {
 		if _, err := os.Stat(p.Age); err != nil {
 			return fmt.Errorf("cannot find age: %w", err)
 		}
+	}
+	return nil
+}
+
+// Values of Options.Broker.
+const (
+	Embedded  = "embedded"
+	Mosquitto = "mosquitto"
+)
+
+// Violation begins the line that the broker's process logs of a client that it
+// has cut off for its limits.
+const Violation = "a client violated a limit"
+
+// profile is what stands in the configuration of agent and collector.
+func (o Options) profile() string { return cmp.Or(o.Profile, profile.Default) }
+
+// checkBroker judges the options that are about it.
+func (o Options) checkBroker() error {
+	if o.Profile != "" {
+		if _, err := broker.Like(o.Profile); err != nil {
+			return fmt.Errorf("--broker-profile: %w", err)
+		}
+	}
+	switch {
+	case o.Broker != "" && o.Broker != Embedded && o.Broker != Mosquitto:
+		return fmt.Errorf("expected --broker %s or %s", Embedded, Mosquitto)
+	case o.Broker == Mosquitto && (o.Profile != "" || o.Kill[brokerName] > 0):
+		return errors.New("--broker mosquitto enforces limits of its own and is not killed: leave out --broker-profile and broker=N of --kill")
 	}
 	return nil
 }
@@ -128,5 +164,5 @@ func (o Options) check() error {
 	case o.CutEvery != 0 && o.CutEvery < minCutEvery:
 		return fmt.Errorf("expected --cut-every of at least %s: no session could begin", minCutEvery)
 	}
-	return nil
+	return o.checkBroker()
 }

@@ -25,11 +25,15 @@ func TestOptionsAreChecked(t *testing.T) {
 	good := Options{Speed: 1, Loops: 1, MaxAge: 5 * time.Second}
 	require.NoError(t, good.check())
 	for flag, spoil := range map[string]func(*Options){
-		"--speed":     func(o *Options) { o.Speed = 0 },
-		"--loop":      func(o *Options) { o.Loops = 0 },
-		"--rate":      func(o *Options) { o.Rate = -1 },
-		"--max-age":   func(o *Options) { o.MaxAge = time.Millisecond },
-		"--cut-every": func(o *Options) { o.CutEvery = time.Millisecond },
+		"--speed":                               func(o *Options) { o.Speed = 0 },
+		"--loop":                                func(o *Options) { o.Loops = 0 },
+		"--rate":                                func(o *Options) { o.Rate = -1 },
+		"--max-age":                             func(o *Options) { o.MaxAge = time.Millisecond },
+		"--cut-every":                           func(o *Options) { o.CutEvery = time.Millisecond },
+		"--broker embedded or mosquitto":        func(o *Options) { o.Broker = "emqx" },
+		"--broker-profile: no broker is known":  func(o *Options) { o.Profile = "azure" },
+		"leave out --broker-profile":            func(o *Options) { o.Broker, o.Profile = Mosquitto, "aws" },
+		"enforces limits of its own and is not": func(o *Options) { o.Broker, o.Kill = Mosquitto, Kills{"broker": 1} },
 	} {
 		o := good
 		spoil(&o)

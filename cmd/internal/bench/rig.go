@@ -1,16 +1,22 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
 	"time"
 
 	"roadseal/agent/health"
 	"roadseal/cmd/internal/bench/capture"
+	"roadseal/cmd/internal/bench/pki"
 	"roadseal/cmd/internal/bench/player"
 	"roadseal/cmd/internal/bench/process"
 	"roadseal/cmd/internal/bench/shaper"
+	"roadseal/cmd/internal/broker/mosquitto"
 )
 
 // rig is the machinery of a run: broker, link, collector, agent and the
@@ -25,6 +31,7 @@ type rig struct {
 	running          map[string]*process.Process // by name
 	broker           string                      // address
 	starts           int                         // of the broker
+	observer         *observer                   // of mosquitto; nil of our own broker
 	agent, collector string                      // configuration files
 	first            time.Time                   // first start of the agent
 	memory           int64                       // peak of all starts of the agent
@@ -55,7 +62,7 @@ func (r *rig) start(ctx context.Context) (err error) {
 	if r.link, err = shaper.New(r.broker, r.o.Rate); err != nil {
 		return err
 	}
-	if r.collector, err = collectorConfig(r.f, r.enrolled, r.broker); err != nil {
+	if r.collector, err = collectorConfig(r.o, r.f, r.enrolled, r.broker); err != nil {
 		return err
 	}
 	if err := r.startCollector(); err != nil {
@@ -75,15 +82,42 @@ func (r *rig) launch(name, path string, args ...string) (*process.Process, error
 	return p, err
 }
 
+// startMosquitto starts it with the shipped configuration, and who listens.
+func (r *rig) startMosquitto(ctx context.Context) error {
+	program, err := mosquitto.Find()
+	if err != nil {
+		return err
+	}
+	c := r.enrolled.certs
+	conf, address, err := mosquitto.Write(r.f.work(), mosquitto.Options{CA: c.CA, Certificate: c.Broker.Certificate, Key: c.Broker.Key,
+		Collector: pki.CollectorName, Rules: observerRules})
+	if err != nil {
+		return err
+	}
+	p, err := r.launch(brokerName, program, "-c", conf)
+	if err != nil {
+		return err
+	}
+	if !mosquitto.Await(ctx, address, p.Ended()) {
+		return cmp.Or(ctx.Err(), p.Failure())
+	}
+	r.broker = address
+	r.observer, err = observe(ctx, address, c, capture.Path(r.f.capture(), 0))
+	return err
+}
+
 // startBroker starts it on any port first, later on the same one: whoever was
 // connected finds it again.
 func (r *rig) startBroker(ctx context.Context) error {
+	if r.o.Broker == Mosquitto {
+		return r.startMosquitto(ctx)
+	}
 	listen := r.broker
 	if listen == "" {
 		listen = "127.0.0.1:0"
 	}
 	c := r.enrolled.certs
-	p, err := r.launch(brokerName, r.o.Programs.Bench, "broker", "--listen", listen, "--ca", c.CA,
+	p, err := r.launch(brokerName, r.o.Programs.Bench, "broker", "--listen", listen, "--ca", c.CA, "--profile", r.o.Profile,
 		"--certificate", c.Broker.Certificate, "--key", c.Broker.Key, "--capture", capture.Path(r.f.capture(), r.starts))
 	if err != nil {
 		return err
@@ -135,6 +169,12 @@ func (r *rig) ready(ctx context.Context) error {
 			return errors.Join(fmt.Errorf("the agent was not ready within %s", patience), err)
 		}
 	}
+}
+
+// violations is how often the broker cut a client off.
+func (r *rig) violations() (int, error) {
+	log, err := os.ReadFile(filepath.Join(r.f.logs(), brokerName+".log"))
+	return strings.Count(string(log), Violation), err
 }
 
 // sealedAllFixes reports whether the agent, some time after the last fix, holds
@@ -197,6 +237,7 @@ func (r *rig) stop(name string) (time.Duration, error) {
 
 // close kills what still runs: nobody reads the outcome any more.
 func (r *rig) close() error {
+	_ = r.observer.stop() // likewise
 	for name, p := range r.running {
 		_ = p.Kill() // it may have ended by itself
 		delete(r.running, name)

@@ -44,6 +44,8 @@ type session struct {
 	stopped   time.Duration // what the agent took to end
 	resent    int64         // bytes, by the word of the agent since its last start
 	stopFault error         // what was wrong with the end of a process
+
+	violations int // of limits of the broker
 }
 
 func newSession(o Options, f folder, rec player.Recording, r *rig) *session {
@@ -125,10 +127,16 @@ func (s *session) stop() error {
 		s.resent = last.Uplink.Resent
 	}
 	for _, name := range []string{collectorName, brokerName} {
+		if name == brokerName {
+			err = errors.Join(err, s.rig.observer.stop())
+		}
 		_, e := s.rig.stop(name)
 		err = errors.Join(err, e)
 	}
 	s.stopFault = err
+	if s.violations, err = s.rig.violations(); err != nil {
+		return err
+	}
 	return s.drain()
 }
 
@@ -269,7 +277,7 @@ func undelivered(state string) (int, error) {
 // evidence is what the run has left behind for the judge.
 func (s *session) evidence() judge.Evidence {
 	e := judge.Evidence{
-		Recording: s.rec, Loops: s.o.Loops, Speed: s.o.Speed, Plan: s.plan, Clips: s.clips, Kill: s.o.Kill, Cuts: s.cuts, GaveUp: s.gaveUp,
+		Recording: s.rec, Loops: s.o.Loops, Speed: s.o.Speed, Plan: s.plan, Clips: s.clips, Kill: s.o.Kill, Cuts: s.cuts, GaveUp: s.gaveUp, Profile: s.o.Profile, Violations: s.violations,
 		Store: s.f.store(), Opened: s.f.opened(), Keys: s.rig.enrolled.keys, Mark: s.rig.enrolled.mark, Number: s.rig.enrolled.vehicle,
 		Places: []judge.Place{{Name: "store", Dir: s.f.store()}, {Name: "state and spool", Dir: s.f.state()}, {Name: "status", Dir: s.f.run()},
 			{Name: "broker", Dir: s.f.capture()}, {Name: "logs", Dir: s.f.logs()}},

@@ -1,9 +1,9 @@
 // Package broker is an MQTT broker inside the process, for the bench and for
 // tests. It is not for production: it keeps everything in memory, so a restart
-// loses what it has acknowledged, and it knows no revocation and no limits of
-// rate. It does hold every client to what DESIGN asks of a real broker: mutual
-// TLS, a client id that is the certificate's common name, and topics that are
-// the client's own.
+// loses what it has acknowledged, and it knows no revocation. It does hold every
+// client to what DESIGN asks of a real broker: mutual TLS, a client id that is
+// the certificate's common name, and topics that are the client's own; and, if
+// asked, to the limits of a broker of somebody else.
 //
 // It is the only importer of mochi-mqtt.
 //
@@ -12,10 +12,12 @@ package broker
 
 import (
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"math"
+	"net"
 	"strings"
 	"sync"
 
@@ -38,6 +40,12 @@ type Options struct {
 	// from several goroutines at a time: it sees all that the operator of a
 	// broker sees. It must neither change nor keep the payload.
 	Capture func(topic string, payload []byte)
+	// Limits, if set, are enforced. Violation, if set, is called with what each
+	// client that was cut off did, and names none.
+	Limits    *Limits
+	Violation func(what string)
+	// Listener, if set, is used instead of one on Address; TLS is put on top.
+	Listener net.Listener
 }
 
 // A Broker is a running broker.
@@ -50,13 +58,13 @@ type Broker struct {
 // takes a read lock twice, and if a client leaves between the two, Close never
 // returns.
 type listener struct {
-	*listeners.TCP
+	*listeners.Net
 	server *mochi.Server
 }
 
 // Close implements listeners.Listener.
 func (l listener) Close(listeners.CloseFn) {
-	l.TCP.Close(func(string) {
+	l.Net.Close(func(string) {
 		for _, cl := range l.server.Clients.GetAll() {
 			if !cl.Closed() {
 				_ = l.server.DisconnectClient(cl, packets.ErrServerShuttingDown) // it says only that the client is to go
@@ -78,17 +86,44 @@ func Start(o Options) (*Broker, error) {
 	caps.MaximumSessionExpiryInterval = 3600 // seconds that a collector may be away
 	caps.RetainAvailable, caps.SharedSubAvailable = 0, 0
 	s := mochi.New(&mochi.Options{Capabilities: caps, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
-	l := listener{listeners.NewTCP(listeners.Config{ID: "mtls", Address: o.Address, TLSConfig: o.TLS}), s}
-	if err := s.AddHook(&hook{capture: o.Capture, aside: map[*mochi.Client]packets.Packet{}}, nil); err != nil {
+	rules := &hook{capture: o.Capture, aside: map[*mochi.Client]packets.Packet{}}
+	if o.Limits != nil {
+		rules.drops = o.Limits.Drops
+		if err := s.AddHook(newWarden(*o.Limits, o.Violation), nil); err != nil {
+			return nil, err
+		}
+	}
+	if err := s.AddHook(rules, nil); err != nil {
 		return nil, err
 	}
-	if err := s.AddListener(l); err != nil {
+	in, err := o.listen()
+	if err != nil {
 		return nil, fmt.Errorf("broker cannot listen on %s: %w", o.Address, err)
 	}
+	l := listener{listeners.NewNet("mtls", in), s}
+	if err := s.AddListener(l); err != nil {
+		return nil, errors.Join(err, in.Close())
+	}
 	if err := s.Serve(); err != nil { // returns once the listener runs
-		return nil, err
+		return nil, errors.Join(err, in.Close())
 	}
 	return &Broker{s, l}, nil
+}
+
+// listen opens the layers below MQTT.
+func (o Options) listen() (net.Listener, error) {
+	l := o.Listener
+	if l == nil {
+		var err error
+		if l, err = net.Listen("tcp", o.Address); err != nil {
+			return nil, err
+		}
+	}
+	l = tls.NewListener(l, o.TLS)
+	if o.Limits != nil {
+		l = distant{l, o.Limits.Lag, o.Limits.Bytes}
+	}
+	return l, nil
 }
 
 // Address is where the broker listens, as host:port.
@@ -105,6 +140,7 @@ func (b *Broker) Close() error { return b.server.Close() }
 type hook struct {
 	mochi.HookBase
 	capture func(topic string, payload []byte)
+	drops   bool // see Limits
 
 	mu    sync.Mutex
 	aside map[*mochi.Client]packets.Packet // under way with the id of a SUBSCRIBE that is being handled
@@ -117,7 +153,7 @@ func (h *hook) Provides(b byte) bool {
 	case mochi.OnConnectAuthenticate, mochi.OnACLCheck, mochi.OnSubscribe, mochi.OnSubscribed:
 		return true
 	case mochi.OnPublish:
-		return h.capture != nil
+		return h.capture != nil || h.drops
 	}
 	return false
 }
@@ -125,7 +161,7 @@ func (h *hook) Provides(b byte) bool {
 // commonName is who the client's verified certificate says it is; "" for a
 // client without one.
 func commonName(cl *mochi.Client) string {
-	conn, ok := cl.Net.Conn.(*tls.Conn)
+	conn, ok := cl.Net.Conn.(interface{ ConnectionState() tls.ConnectionState })
 	if !ok {
 		return ""
 	}
@@ -147,10 +183,16 @@ func isCollector(name string) bool {
 	return strings.HasPrefix(name, CollectorPrefix) && !strings.ContainsAny(name, "/+#$")
 }
 
-// OnACLCheck lets collectors read what goes up and write what goes down, and a
+// OnACLCheck asks allowed, and leaves it to OnPublish to drop what is forbidden
+// if the broker is one that acknowledges it.
+func (h *hook) OnACLCheck(cl *mochi.Client, topic string, write bool) bool {
+	return write && h.drops || allowed(cl, topic, write)
+}
+
+// allowed lets collectors read what goes up and write what goes down, and a
 // vehicle the reverse under its own name. Like the access lists of mosquitto
 // it does not know which shard is a vehicle's own.
-func (*hook) OnACLCheck(cl *mochi.Client, topic string, write bool) bool {
+func allowed(cl *mochi.Client, topic string, write bool) bool {
 	name := cl.ID // OnConnectAuthenticate has held it to the certificate
 	if isCollector(name) {
 		return !write && strings.HasPrefix(topic, "v1/up/") || write && strings.HasPrefix(topic, "v1/down/")
@@ -162,8 +204,14 @@ func (*hook) OnACLCheck(cl *mochi.Client, topic string, write bool) bool {
 	return topic == wire.DownTopic(name)
 }
 
-func (h *hook) OnPublish(_ *mochi.Client, pk packets.Packet) (packets.Packet, error) {
-	h.capture(pk.TopicName, pk.Payload)
+// OnPublish sees each message before it is passed on.
+func (h *hook) OnPublish(cl *mochi.Client, pk packets.Packet) (packets.Packet, error) {
+	if !allowed(cl, pk.TopicName, true) {
+		return pk, packets.CodeSuccessIgnore
+	}
+	if h.capture != nil {
+		h.capture(pk.TopicName, pk.Payload)
+	}
 	return pk, nil
 }
 

@@ -23,6 +23,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"roadseal/agent/mqttlink"
+	"roadseal/agent/profile"
 	"roadseal/agent/spool"
 	"roadseal/agent/uplink"
 	"roadseal/agent/wire"
@@ -52,6 +53,7 @@ type drive struct {
 	uplink *uplink.Uplink
 	client *tls.Config // nil: no TLS
 	server *tls.Config
+	rented *rented // a broker with limits instead of the one above; nil = none
 
 	plan     []cut // still to come
 	fed      map[envelope.Name]bool
@@ -91,6 +93,17 @@ func (*open) Provides(b byte) bool                                     { return 
 func (*open) OnConnectAuthenticate(*mochi.Client, packets.Packet) bool { return true }
 func (*open) OnACLCheck(*mochi.Client, string, bool) bool              { return true }
 
+// pipe returns both ends of a new connection with the broker; far is nil if the
+// broker has it already.
+func (d *drive) pipe() (near, far net.Conn, err error) {
+	if d.rented != nil {
+		near, err = d.rented.pipes.Dial()
+		return near, nil, err
+	}
+	near, far = net.Pipe()
+	return near, far, nil
+}
+
 func (d *drive) serve(conn net.Conn) {
 	d.conns.Go(func() {
 		_ = d.broker.EstablishConnection("pipe", conn) // the end of every connection is an error
@@ -100,7 +113,10 @@ func (d *drive) serve(conn net.Conn) {
 
 // reach is the vehicle's way to the broker: the next of the plan's cuts ends it.
 func (d *drive) reach(context.Context, string, string) (net.Conn, error) {
-	near, far := net.Pipe()
+	near, far, err := d.pipe()
+	if err != nil {
+		return nil, err
+	}
 	c := &cable{Conn: near, did: func() { d.cuts++ }}
 	d.count()
 	if len(d.plan) > 0 {
@@ -113,12 +129,18 @@ func (d *drive) reach(context.Context, string, string) (net.Conn, error) {
 	if d.server != nil {
 		far = tls.Server(far, d.server)
 	}
-	d.serve(far)
+	if far != nil {
+		d.serve(far)
+	}
 	return c, nil
 }
 
 func (d *drive) dialVehicle(ctx context.Context) (uplink.Link, error) {
-	s, err := mqttlink.Dial(ctx, mqttlink.Options{ClientID: d.device, TLS: d.client, MaxPacket: wire.MaxDown, KeepAlive: 10 * time.Hour, Dial: d.reach})
+	o := mqttlink.Options{ClientID: d.device, TLS: d.client, MaxPacket: wire.MaxDown, KeepAlive: 10 * time.Hour, Dial: d.reach}
+	if d.rented != nil {
+		o.KeepAlive, o.Pace, o.InFlight = 0, d.rented.vehicle, d.rented.limits.InFlight
+	}
+	s, err := mqttlink.Dial(ctx, o)
 	if err != nil {
 		return nil, err
 	}
@@ -130,12 +152,18 @@ func (d *drive) dialVehicle(ctx context.Context) (uplink.Link, error) {
 
 // dialCollector is a connection that nobody cuts. It takes note of receipts.
 func (d *drive) dialCollector(shards collector.Shards) func(context.Context) (collector.Link, error) {
-	dial := collector.Dial(mqttlink.Options{ClientID: "collector", MaxPacket: wire.MaxUp, KeepAlive: 10 * time.Hour, Persistent: true, ManualAck: true,
+	o := mqttlink.Options{ClientID: "collector", MaxPacket: wire.MaxUp, KeepAlive: 10 * time.Hour, Persistent: true, ManualAck: true,
 		Queue: 1024, Dial: func(context.Context, string, string) (net.Conn, error) {
-			near, far := net.Pipe()
-			d.serve(far)
-			return near, nil
-		}}, shards)
+			near, far, err := d.pipe()
+			if far != nil {
+				d.serve(far)
+			}
+			return near, err
+		}}
+	if d.rented != nil {
+		o.TLS, o.KeepAlive, o.Pace, o.InFlight = d.rented.collector, 0, profile.NewPace(d.rented.limits), d.rented.limits.InFlight
+	}
+	dial := collector.Dial(o, shards)
 	return func(ctx context.Context) (collector.Link, error) {
 		l, err := dial(ctx)
 		return &witness{l, d}, err
@@ -247,6 +275,9 @@ func (d *drive) run() {
 	start := time.Now()
 	for u := d.spool.Usage(); u.QueuedObjects > 0 || u.StoredObjects == 0; u = d.spool.Usage() {
 		time.Sleep(time.Second)
+		if d.rented != nil && time.Since(start) >= d.rented.limit {
+			break
+		}
 		require.Less(t, time.Since(start), 30*24*time.Hour, "gets nowhere: %+v", d.uplink.Status())
 		synctest.Wait()
 	}
@@ -254,6 +285,12 @@ func (d *drive) run() {
 	both.Wait()
 	require.NoError(t, d.broker.Close())
 	d.conns.Wait()
+	if d.rented != nil {
+		require.NoError(t, d.rented.broker.Close())
+		if d.spool.Usage().QueuedObjects > 0 {
+			return // the limit was reached
+		}
+	}
 	d.audit()
 }
 

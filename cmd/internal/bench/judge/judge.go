@@ -25,6 +25,9 @@ type Evidence struct {
 	Cuts      int    // of the link
 	GaveUp    string // why the run did not wait any longer; "" if all arrived
 
+	Profile    string // of the broker whose limits were enforced; "" = none
+	Violations int    // of them
+
 	Store  string    // folder of the collector
 	Opened string    // where the opened content goes
 	Keys   trip.Keys // of the key holder
@@ -71,6 +74,9 @@ func Judge(ctx context.Context, e Evidence) (report.Report, report.Scenes, error
 	}
 	e.checkTraffic(v, l)
 	e.checkKills(v)
+	if e.Profile != "" {
+		v.check("no limit of the broker was violated", e.Violations == 0, "%d times a client was cut off by a broker that enforces the limits of %s", e.Violations, e.Profile)
+	}
 	e.checkEnd(v)
 	v.check("the agent stays within 32 MiB", r.Traffic.PeakMemory <= maxMemory, "at most %s in memory", report.Bytes(r.Traffic.PeakMemory))
 	v.check("nothing secret is readable outside", len(r.Search.Hits) == 0, "%d found in %d files, %s: %s",

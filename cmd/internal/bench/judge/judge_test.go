@@ -236,8 +236,9 @@ func TestEachCheckBites(t *testing.T) {
 				}
 			}
 		}, []string{"one window of 16 blocks: 51 blocks"}},
-		"nothing moved any more": {func(s *stage) { s.GaveUp = "nothing moved" }, []string{"everything arrived"}},
-		"no end after SIGTERM":   {func(s *stage) { s.StopFault = errors.New("agent did not end") }, []string{"SIGTERM"}},
+		"a limit that was violated": {func(s *stage) { s.Profile, s.Violations = "aws", 1 }, []string{"no limit of the broker was violated"}},
+		"nothing moved any more":    {func(s *stage) { s.GaveUp = "nothing moved" }, []string{"everything arrived"}},
+		"no end after SIGTERM":      {func(s *stage) { s.StopFault = errors.New("agent did not end") }, []string{"SIGTERM"}},
 	} {
 		t.Run(what, func(t *testing.T) {
 			s := newStage(t)

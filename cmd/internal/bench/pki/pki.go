@@ -27,8 +27,12 @@ import (
 // connects is told the name apart from the address.
 const ServerName = "broker.bench.invalid"
 
-// CollectorName is the common name of the collector's certificate.
-const CollectorName = "collector-bench"
+// Common names of the certificates that are no vehicle's. The observer listens to
+// a broker that keeps no capture.
+const (
+	CollectorName = "collector-bench"
+	ObserverName  = "observer-bench"
+)
 
 // lifetime is longer than the 90 days by which a vehicle lets GNSS time run
 // ahead: a recording of some later year must not let the certificates expire.
@@ -41,6 +45,7 @@ type Files struct {
 	Collector Pair
 	Device    Pair
 	DeviceID  string // common name of Device
+	Observer  Pair
 }
 
 // A Pair is a certificate and its private key, PEM.
@@ -52,8 +57,8 @@ type Device struct {
 	ID string // its common name
 }
 
-// Make writes a CA certificate and three leaves into dir, which exists. The
-// CA's key is used three times and never written.
+// Make writes a CA certificate and four leaves into dir, which exists. The CA's
+// key is used for them and never written.
 func Make(dir string) (Files, error) {
 	f, devices, err := MakeFleet(dir, 1)
 	if err != nil {
@@ -77,6 +82,9 @@ func MakeFleet(dir string, n int) (Files, []Device, error) {
 		return Files{}, nil, err
 	}
 	if f.Collector, err = ca.issue(filepath.Join(dir, "collector"), CollectorName, x509.ExtKeyUsageClientAuth); err != nil {
+		return Files{}, nil, err
+	}
+	if f.Observer, err = ca.issue(filepath.Join(dir, "observer"), ObserverName, x509.ExtKeyUsageClientAuth); err != nil {
 		return Files{}, nil, err
 	}
 	devices := make([]Device, n)

@@ -27,8 +27,10 @@ func TestFilesServeTheBenchAndNothingElse(t *testing.T) {
 	}
 	require.NoError(t, client(f.Device, true))
 	require.NoError(t, client(f.Collector, true))
+	require.NoError(t, client(f.Observer, true))
 	require.ErrorContains(t, client(f.Device, false), mtls.BenchMarker)
 	require.ErrorContains(t, client(f.Collector, false), mtls.BenchMarker)
+	require.ErrorContains(t, client(f.Observer, false), mtls.BenchMarker)
 	require.Error(t, client(f.Broker, true), "a server's certificate is no client's")
 
 	server := mtls.Files{Certificate: f.Broker.Certificate, Key: f.Broker.Key, CA: f.CA}
@@ -78,7 +80,7 @@ func TestReceiptKeyComesFromTheCollector(t *testing.T) {
 func TestKeysAreForTheOwnerAlone(t *testing.T) {
 	f, err := pki.Make(t.TempDir())
 	require.NoError(t, err)
-	for _, p := range []pki.Pair{f.Broker, f.Collector, f.Device} {
+	for _, p := range []pki.Pair{f.Broker, f.Collector, f.Device, f.Observer} {
 		info, err := os.Stat(p.Key)
 		require.NoError(t, err)
 		require.Equal(t, os.FileMode(0o600), info.Mode().Perm())

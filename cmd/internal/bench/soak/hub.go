@@ -14,6 +14,7 @@ import (
 type hub struct {
 	w      *world
 	broker string // address
+	conf   string // of mosquitto
 	starts int    // of the broker
 
 	mu      sync.Mutex
