@@ -29,10 +29,11 @@ MAX_AGENT := 8000000
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
 
+##@ to begin with
 .PHONY: help
 help: ## list the targets
-	@echo 'roadseal: make TARGET'; echo
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@echo 'roadseal: make TARGET'
+	@awk -F ':.*## ' '/^##@/ { printf "\n%s\n", substr($$0, 5) } /^[a-z0-9-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## build all programs into bin/
@@ -51,6 +52,7 @@ test: ## all unit and integration tests
 	@echo "go test (about two minutes on two cores the first time)"
 	@if CGO_ENABLED=0 go test ./...; then echo "make test: PASSED"; else echo "make test: FAILED"; exit 1; fi
 
+##@ before a commit
 .PHONY: lint
 lint: ## gofmt, vet, staticcheck, tidy go.mod (staticcheck comes through Go)
 	@echo "gofmt"; bad=$$(gofmt -l .); if test -n "$$bad"; then echo "$$bad"; exit 1; fi
@@ -58,6 +60,10 @@ lint: ## gofmt, vet, staticcheck, tidy go.mod (staticcheck comes through Go)
 	@echo "go mod tidy"; go mod tidy -diff
 	@echo "staticcheck"; go run $(STATICCHECK) ./...
 	@echo "make lint: PASSED"
+
+.PHONY: man
+man: ## write docs/man and the help texts of the tests anew from the commands
+	@UPDATE_TEXTS=1 go test -count=1 -run 'TestManual|TestScripts/help' $(addprefix ./cmd/,$(COMMANDS))
 
 .PHONY: race
 race: ## all tests under the race detector (needs a C compiler)
@@ -72,6 +78,7 @@ fuzz: ## each fuzz target for FUZZTIME (default 10s); an input that fails is kep
 fuzz-nightly: ## each fuzz target for two minutes (an hour on two processors)
 	@.ci/fuzz 2m
 
+##@ how nothing is lost
 # Recordings for "make kills"; without them a made-up drive and clips of noise
 # are played.
 ROADSEAL_DATA ?= ../shared/data
@@ -96,6 +103,7 @@ crash-armv7: build cross ## the same of the armv7 agent under emulation, a sampl
 soak: build ## ten vehicles while everything goes wrong for two minutes, then an audit (all of it only as root)
 	@$(BIN)/roadseal-bench soak --out out/soak
 
+##@ the vehicle's processors
 .PHONY: cross
 cross: ## build the agent for armv7 and arm64 and check its size
 	@mkdir -p $(BIN)
@@ -117,6 +125,7 @@ cross-test: ## unit tests of the vehicle's code for armv7 and arm64 under emulat
 	@for t in "arm qemu-arm" "arm64 qemu-aarch64"; do set -- $$t; echo "tests on linux/$$1 under $$2"; \
 		GOOS=linux GOARCH=$$1 GOARM=7 CGO_ENABLED=0 go test -short -exec $$2 $$(go list ./agent/... ./crypto/... ./hal/...); done
 
+##@ other
 .PHONY: bench
 bench: ## the benchmarks of docs/benchmarks.md
 	@go test -run "^$$" -bench . -benchmem -count 5 ./crypto/seal ./hal/gnss

@@ -51,6 +51,7 @@ var onlyImporters = map[string][]string{
 	"go.bug.st/serial":                    {"hal/serialport"},
 	"github.com/cloudflare/circl":         {"crypto/..."},
 	"github.com/spf13/cobra":              {"cmd/..."},
+	"cmd/internal/cli/clitest":            {},
 	"github.com/stretchr/testify":         {"cmd/internal/objstore/objstoretest"},
 	"hal/durable/crashfs":                 {"hal/durable/durabletest"},
 	"hal/durable/durabletest":             {},

@@ -19,12 +19,13 @@ func checkCommand() *cobra.Command {
 		Long: `check reads the configuration and tries what the agent will need: certificates,
 directories, the receiver's port, the recorders' folders, and the broker (it
 connects and subscribes, unless an agent is running or --offline is given).
+--json prints a list of {level, subject, text}; a level is ok, warn or BAD.
 
-Exit status 0 if all is well, 2 for a wrong configuration, 3 if something else
-was found.`,
-		Example: `  roadseal-agent check --config /etc/roadseal/agent.toml
-  roadseal-agent check --offline --json`,
-		Args: cobra.NoArgs,
+Exit status: 0 all is well, 1 failed, 2 wrong command line or configuration, 3
+something else is to be mended.`,
+		Example: `  roadseal-agent check -c agent.toml
+  roadseal-agent check -c agent.toml --offline --json`,
+		Args: cli.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			conf, err := load(cmd)
 			if err != nil {
@@ -58,6 +59,6 @@ was found.`,
 		},
 	}
 	c.Flags().BoolVar(&offline, "offline", false, "do not connect to the broker")
-	c.Flags().BoolVar(&asJSON, "json", false, "print a list of findings")
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return c
 }

@@ -27,15 +27,14 @@ unit holds no key that opens what it sealed.
 
 Exit status: 0 done, 1 failed, 2 wrong command line or configuration (nothing
 was started), 3 check or status found something that needs a person.`,
-		Example: `  roadseal-agent example > /etc/roadseal/agent.toml   # then edit it
-  roadseal-agent check --config /etc/roadseal/agent.toml
-  roadseal-agent run   --config /etc/roadseal/agent.toml
-  roadseal-agent status`,
-		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: false},
+		Example: `  roadseal-agent example > agent.toml   # then edit it
+  roadseal-agent check -c agent.toml
+  roadseal-agent run -c agent.toml
+  roadseal-agent status -c agent.toml`,
 	}
 	c.PersistentFlags().StringP("config", "c", defaultConfig, "configuration `FILE`")
-	c.AddCommand(runCommand(), checkCommand(), statusCommand(), segmentsCommand(), exampleCommand(), cli.VersionCommand())
-	return c
+	cli.Files(c, "config", "toml")
+	return cli.Program(c, runCommand(), checkCommand(), statusCommand(), segmentsCommand(), exampleCommand())
 }
 
 // load reads the configuration that --config names.
@@ -52,7 +51,12 @@ func exampleCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "example",
 		Short: "print a commented configuration that names every key",
-		Args:  cobra.NoArgs,
+		Long: `example prints a commented configuration that names every key. The keys of
+readers and collectors in it are to be replaced: check refuses it until then.
+
+Exit status: 0 done, 1 failed, 2 wrong command line.`,
+		Example: `  roadseal-agent example > agent.toml`,
+		Args:    cli.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			_, err := cmd.OutOrStdout().Write([]byte(config.Example))
 			return err

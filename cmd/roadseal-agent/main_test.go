@@ -12,6 +12,7 @@ import (
 
 	"roadseal/cmd/internal/bench/pki"
 	"roadseal/cmd/internal/cli"
+	"roadseal/cmd/internal/cli/clitest"
 	"roadseal/crypto/open"
 )
 
@@ -24,21 +25,21 @@ func TestScripts(t *testing.T) {
 	id, err := open.Generate()
 	require.NoError(t, err)
 	receipt := "ed25519:" + base64.StdEncoding.EncodeToString(make([]byte, ed25519.PublicKeySize))
+	commands := clitest.Commands("testdata/help")
+	// fill FILE: puts keys and paths into the script's file.
+	commands["fill"] = func(ts *testscript.TestScript, _ bool, args []string) {
+		s := strings.NewReplacer("READER", ts.Getenv("READER"), "RECEIPT", ts.Getenv("RECEIPT"), "WORK", ts.Getenv("WORK")).
+			Replace(ts.ReadFile(args[0]))
+		ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(s), 0o600))
+	}
 	testscript.Run(t, testscript.Params{
-		Dir: "testdata/script",
+		Dir:  "testdata/script",
+		Cmds: commands,
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("READER", id.Recipient().String())
 			e.Setenv("RECEIPT", receipt)
 			_, err := pki.Make(e.WorkDir)
 			return err
-		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			// fill FILE: puts keys and paths into the script's file.
-			"fill": func(ts *testscript.TestScript, _ bool, args []string) {
-				s := strings.NewReplacer("READER", ts.Getenv("READER"), "RECEIPT", ts.Getenv("RECEIPT"), "WORK", ts.Getenv("WORK")).
-					Replace(ts.ReadFile(args[0]))
-				ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(s), 0o600))
-			},
 		},
 	})
 }

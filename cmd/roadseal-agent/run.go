@@ -36,9 +36,12 @@ holdup lasts.
 
 A missing receiver, recorder folder or broker is waited for, and named in
 "roadseal-agent status". The log goes to stderr and holds no position, vehicle
-number, file name or key.`,
-		Example: `  roadseal-agent run --config /etc/roadseal/agent.toml`,
-		Args:    cobra.NoArgs,
+number, file name or key.
+
+Exit status: 0 stopped by a signal, 1 failed, 2 wrong command line or
+configuration; nothing was started.`,
+		Example: `  roadseal-agent run -c agent.toml`,
+		Args:    cli.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			level := slog.LevelInfo
 			if debugLog {

@@ -42,10 +42,15 @@ func segmentsCommand() *cobra.Command {
 		Long: `segments lists every entry of the recorders' folders with what its name says, and
 whether it was sealed: "sealed", "waiting", or "no" with the reason. It reads
 the folders and the spool's names itself; the agent need not run. Run it as a
-user who may read both.`,
-		Example: `  roadseal-agent segments
-  roadseal-agent segments --json | jq '.[] | select(.state == "no")'`,
-		Args: cobra.NoArgs,
+user who may read both. Unlike all other output it names the files.
+
+--json prints a list of {camera, file, time, channel, kind, size, state, reason};
+time, channel, kind and reason are left out where there is none.
+
+Exit status: 0 done, 1 failed, 2 wrong command line or configuration.`,
+		Example: `  roadseal-agent segments -c agent.toml
+  roadseal-agent segments -c agent.toml --json | jq '.[] | select(.state == "no")'`,
+		Args: cli.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			conf, err := load(cmd)
 			if err != nil {
@@ -66,7 +71,7 @@ user who may read both.`,
 			return w.Flush()
 		},
 	}
-	c.Flags().BoolVar(&asJSON, "json", false, "print a list of objects")
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return c
 }
 

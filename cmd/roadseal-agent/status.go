@@ -22,10 +22,16 @@ func statusCommand() *cobra.Command {
 old: receiver, cameras, spool, uplink, and each problem in words. Nothing in it
 is private.
 
-Exit status 0 if the agent runs, 3 if it does not or hangs.`,
-		Example: `  roadseal-agent status
-  roadseal-agent status --json | jq .problems`,
-		Args: cobra.NoArgs,
+--json prints {version, bench, agent, pid, boot, started, updated, certificate,
+gnss, cameras, ignition, spool, uplink, stopped, problems}; bench, gnss and
+stopped are left out where they do not apply, problems is a list of sentences.
+
+Exit status: 0 the agent runs, 1 failed, 2 wrong command line or configuration,
+3 the agent does not run or hangs, or its status may not be read.`,
+		Example: `  roadseal-agent status -c agent.toml
+  roadseal-agent status --run run
+  roadseal-agent status -c agent.toml --json | jq .problems`,
+		Args: cli.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if dir == "" {
 				conf, err := load(cmd)
@@ -55,8 +61,9 @@ Exit status 0 if the agent runs, 3 if it does not or hangs.`,
 			return nil
 		},
 	}
-	c.Flags().BoolVar(&asJSON, "json", false, "print the status file as it is")
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	c.Flags().StringVar(&dir, "run", "", "the agent's run directory `DIR` (default: [device] run of the configuration)")
+	cli.Folder(c, "run")
 	return c
 }
 

@@ -28,25 +28,31 @@ client's own. It keeps everything in memory and takes bench certificates only.
 It prints "listening on ADDRESS". With --capture, every message that it accepts
 is written to a new file. With --profile it enforces the limits of that broker:
 who violates one is cut off, and the log says with what. Where AWS IoT Core would
-only delay or drop it is stricter than that.`,
+only delay or drop it is stricter than that.
+
+Exit status: 0 stopped by a signal, 1 failed, 2 wrong command line, or a
+certificate that is not of the bench.`,
 		Example: `  roadseal-bench broker --ca ca.pem --certificate broker.pem --key broker.key
-  roadseal-bench broker --profile aws --listen 127.0.0.1:8883 \
-      --ca ca.pem --certificate broker.pem --key broker.key`,
-		Args: cobra.NoArgs,
+  roadseal-bench broker --profile aws --ca ca.pem --certificate broker.pem \
+      --key broker.key`,
+		Args: cli.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return s.serve(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&s.listen, "listen", "127.0.0.1:0", "address to listen on; port 0 takes any")
-	f.StringVar(&s.files.CA, "ca", "", "certificate of the bench CA, PEM")
-	f.StringVar(&s.files.Certificate, "certificate", "", "certificate of the broker, PEM")
-	f.StringVar(&s.files.Key, "key", "", "private key of the broker, PEM")
-	f.StringVar(&s.capture, "capture", "", "write all messages to this new file")
-	f.StringVar(&s.profile, "profile", "", "enforce the limits of aws, emqx, hivemq, mosquitto or nats")
+	f.StringVar(&s.listen, "listen", "127.0.0.1:0", "listen on `ADDRESS`; port 0 takes any")
+	f.StringVar(&s.files.CA, "ca", "", "certificate `FILE` of the bench CA, PEM")
+	f.StringVar(&s.files.Certificate, "certificate", "", "certificate `FILE` of the broker, PEM")
+	f.StringVar(&s.files.Key, "key", "", "private key `FILE` of the broker, PEM")
+	f.StringVar(&s.capture, "capture", "", "write all messages to this new `FILE`")
+	f.StringVar(&s.profile, "profile", "", "enforce the limits of `BROKER`: aws, emqx, hivemq, mosquitto or nats")
+	cli.Values(cmd, "listen")
+	cli.Values(cmd, "profile", "aws", "emqx", "hivemq", "mosquitto", "nats")
+	cli.Files(cmd, "capture")
 	for _, name := range []string{"ca", "certificate", "key"} {
-		// The flag exists: it was defined above.
-		_ = cmd.MarkFlagRequired(name)
+		cli.Required(cmd, name)
+		cli.Files(cmd, name, "pem", "key")
 	}
 	return cmd
 }

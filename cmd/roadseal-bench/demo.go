@@ -9,6 +9,7 @@ import (
 
 	"roadseal/cmd/internal/bench"
 	"roadseal/cmd/internal/bench/report"
+	"roadseal/cmd/internal/cli"
 )
 
 // demoSpeed lets the drive of about 160 s pass in less than a quarter of a
@@ -23,10 +24,16 @@ func demoCommand() *cobra.Command {
 		Long: `demo makes up a drive on a proving ground, with stops and a tunnel, and plays it
 with small clips of a test pattern. It needs no recordings and takes less than a
 minute. What an outsider and what the key holder see of it is shown at the end,
-and in report.html.`,
+and in report.html.
+
+--json prints {title, passed, checks, made, version, options, drive, times,
+traffic, kills, search, objects}, as report.json in OUT has it.
+
+Exit status: 0 all checks hold, 1 one does not or the run could not be made, 2
+wrong command line.`,
 		Example: `  roadseal-bench demo
-  roadseal-bench demo --out /tmp/demo --seed 7`,
-		Args: cobra.NoArgs,
+  roadseal-bench demo -o out/seven --seed 7`,
+		Args: cli.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			r.o.Now = time.Now()
 			r.o.Generated()
@@ -34,7 +41,7 @@ and in report.html.`,
 			return r.run(cmd, bothSides)
 		},
 	}
-	r.add(cmd.Flags(), "out/demo")
+	r.add(cmd, "out/demo")
 	return cmd
 }
 

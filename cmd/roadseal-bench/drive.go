@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"roadseal/cmd/internal/bench"
 	"roadseal/cmd/internal/cli"
@@ -22,15 +21,30 @@ type runFlags struct {
 	json bool
 }
 
-func (r *runFlags) add(f *pflag.FlagSet, out string) {
-	f.StringVarP(&r.o.Out, "out", "o", out, "folder for store, opened files and report; emptied if an earlier run made it")
-	f.Uint64Var(&r.o.Seed, "seed", 1, "seed of all that is left to chance but keys")
+func (r *runFlags) add(cmd *cobra.Command, out string) {
+	f := cmd.Flags()
+	f.StringVarP(&r.o.Out, "out", "o", out, "folder `OUT` for store, opened files and report; emptied if an earlier run made it")
+	cli.Folder(cmd, "out")
+	seedFlag(cmd, &r.o.Seed)
 	f.BoolVar(&r.o.Keep, "keep", false, "keep keys, logs, spool and capture in OUT/work, also if all holds")
-	f.BoolVar(&r.json, "json", false, "print report.json to stdout")
-	f.DurationVar(&r.o.MaxAge, "max-age", 5*time.Second, "a fix is sealed after this time at the latest")
-	f.StringVar(&r.o.Programs.Age, "age", "", "stock age command; if given, it must open every object too")
-	f.StringVar(&r.o.Programs.Agent, "agent", "", "roadseal-agent to test (default: beside this program)")
-	f.StringVar(&r.o.Programs.Collector, "collector", "", "roadseal-collector to test (default: beside this program)")
+	f.BoolVar(&r.json, "json", false, "print JSON")
+	f.DurationVar(&r.o.MaxAge, "max-age", 5*time.Second, "a fix is sealed after `TIME` at the latest")
+	f.StringVar(&r.o.Programs.Age, "age", "", "stock age command `FILE`; if given, it must open every object too")
+	cli.Files(cmd, "age")
+	programFlags(cmd, &r.o.Programs.Agent, &r.o.Programs.Collector)
+}
+
+// programFlags are those of all verbs that run the programs.
+func programFlags(cmd *cobra.Command, agent, collector *string) {
+	cmd.Flags().StringVar(agent, "agent", "", "test this roadseal-agent `FILE` (default: beside this program)")
+	cmd.Flags().StringVar(collector, "collector", "", "test this roadseal-collector `FILE` (default: beside this program)")
+	cli.Files(cmd, "agent")
+	cli.Files(cmd, "collector")
+}
+
+// seedFlag is the same everywhere too.
+func seedFlag(cmd *cobra.Command, seed *uint64) {
+	cmd.Flags().Uint64Var(seed, "seed", 1, "seed `N` of all that is left to chance but keys")
 }
 
 // run makes the run and prints its outcome. tale is told more than the verdict.
@@ -93,12 +107,18 @@ interval; what a cut costs is checked.
 With --broker-profile, agent and collector are configured for that broker, and
 the broker of the bench enforces its limits; not one may be violated. With
 --broker mosquitto, Debian's mosquitto runs in its place, with the configuration
-and access rules of docs/brokers.`,
-		Example: `  roadseal-bench drive --nmea drive.nmea --camera clips/ --out out/drive --speed 10
-  roadseal-bench drive --nmea drive.nmea --camera clips/ --out out/kill --speed 20 \
+and access rules of docs/brokers.
+
+--json prints the same as that of demo.
+
+Exit status: 0 all checks hold, 1 one does not or the run could not be made, 2
+wrong command line.`,
+		Example: `  roadseal-bench drive --nmea drive.nmea --camera clips -o out/drive --speed 10
+  roadseal-bench drive --nmea drive.nmea --camera clips -o out/kill --speed 20 \
       --loop 12 --rate 3000000 --kill agent=20,collector=20,broker=20
-  roadseal-bench drive --camera clips/ --out out/cut --speed 20 --rate 4000000 --cut-every 1500ms`,
-		Args: cobra.NoArgs,
+  roadseal-bench drive --camera clips -o out/cut --speed 20 --rate 4000000 \
+      --cut-every 1500ms`,
+		Args: cli.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			if r.o.Kill, err = bench.ParseKills(kill); err != nil {
 				return cli.WithCode(cli.Usage, err)
@@ -111,17 +131,21 @@ and access rules of docs/brokers.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&nmea, "nmea", "", "recording of a receiver; a made-up drive if left out")
-	f.StringVar(&camera, "camera", "", "folder of clips; those of demo if left out")
-	f.Float64Var(&r.o.Speed, "speed", 1, "how much faster than it was the drive is played")
-	f.IntVar(&r.o.Loops, "loop", 1, "how often the set is played")
-	f.Int64Var(&r.o.Rate, "rate", 0, "bytes a second upwards, 0 = no limit")
-	f.DurationVar(&r.o.CutEvery, "cut-every", 0, "reset the link at this interval, 0 = never")
-	f.StringVar(&r.o.Profile, "broker-profile", "", "configure for, and enforce the limits of, aws, emqx, hivemq, mosquitto or nats")
-	f.StringVar(&r.o.Broker, "broker", bench.Embedded, "embedded, or mosquitto (which must be installed)")
-	f.StringVar(&kill, "kill", "", "kill processes in mid-upload: agent=N,collector=N,broker=N")
-	r.add(f, "")
-	// The flag exists: it was defined above.
-	_ = cmd.MarkFlagRequired("out")
+	f.StringVar(&nmea, "nmea", "", "recording `FILE` of a receiver; a made-up drive if left out")
+	f.StringVar(&camera, "camera", "", "folder `DIR` of clips; those of demo if left out")
+	f.Float64Var(&r.o.Speed, "speed", 1, "the drive is played `N` times faster than it was")
+	f.IntVar(&r.o.Loops, "loop", 1, "the set is played `N` times")
+	f.Int64Var(&r.o.Rate, "rate", 0, "`N` bytes a second upwards, 0 = no limit")
+	f.DurationVar(&r.o.CutEvery, "cut-every", 0, "reset the link each `TIME`, 0 = never")
+	f.StringVar(&r.o.Profile, "broker-profile", "", "configure for, and enforce the limits of, `BROKER`: aws, emqx, hivemq, mosquitto or nats")
+	f.StringVar(&r.o.Broker, "broker", bench.Embedded, "run `BROKER`: embedded, or mosquitto (which must be installed)")
+	f.StringVar(&kill, "kill", "", "`KILLS` of processes in mid-upload: agent=N,collector=N,broker=N")
+	r.add(cmd, "")
+	cli.Required(cmd, "out")
+	cli.Files(cmd, "nmea")
+	cli.Folder(cmd, "camera")
+	cli.Values(cmd, "kill")
+	cli.Values(cmd, "broker-profile", "aws", "emqx", "hivemq", "mosquitto", "nats")
+	cli.Values(cmd, "broker", "embedded", "mosquitto")
 	return cmd
 }

@@ -25,8 +25,7 @@ marked, so that no vehicle in production takes them.
 Exit status: 0 all checks hold, 1 one does not or the run could not be made,
 2 wrong command line.`,
 		Example: `  roadseal-bench demo
-  roadseal-bench drive --nmea drive.nmea --camera clips/ --out out/drive --speed 10`,
+  roadseal-bench drive --nmea drive.nmea --camera clips -o out/drive --speed 10`,
 	}
-	c.AddCommand(demoCommand(), driveCommand(), crashCommand(), soakCommand(), brokerCommand(), wallclockCommand(), cli.VersionCommand())
-	return c
+	return cli.Program(c, demoCommand(), driveCommand(), crashCommand(), soakCommand(), brokerCommand(), wallclockCommand())
 }

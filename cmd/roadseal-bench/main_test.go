@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/stretchr/testify/require"
 
 	"roadseal/cmd/internal/bench/report"
@@ -22,9 +23,14 @@ import (
 // bin holds the programs under test, built once.
 var bin string
 
-func TestMain(m *testing.M) { os.Exit(buildAndRun(m)) }
+func TestMain(m *testing.M) {
+	testscript.Main(built{m}, map[string]func(){"roadseal-bench": func() { os.Exit(cli.Main(root())) }})
+}
 
-func buildAndRun(m *testing.M) int {
+// built are the tests with the programs beside them.
+type built struct{ tests *testing.M }
+
+func (b built) Run() int {
 	dir, err := os.MkdirTemp("", "roadseal-bench")
 	if err != nil {
 		panic(err)
@@ -35,12 +41,12 @@ func buildAndRun(m *testing.M) int {
 		panic(err)
 	}
 	build := exec.Command("go", "build", "-buildvcs=false", "-o", dir,
-		"roadseal/cmd/roadseal-agent", "roadseal/cmd/roadseal-collector", "roadseal/cmd/roadseal-bench", "filippo.io/age/cmd/age")
+		"roadseal/cmd/roadseal-agent", "roadseal/cmd/roadseal-collector", "roadseal/cmd/roadseal-bench", "roadseal/cmd/roadseal-open", "filippo.io/age/cmd/age")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		panic(fmt.Sprintf("cannot build the programs: %v\n%s", err, out))
 	}
-	return m.Run()
+	return b.tests.Run()
 }
 
 // showSources looks at every source file, so that the test cache notices a
@@ -245,7 +251,7 @@ func TestWrongCommandLine(t *testing.T) {
 	for want, args := range map[string][]string{
 		"cannot read the recording":              {"drive", "--nmea", "/gone", "--camera", full, "--out", "x"},
 		"no RMC sentence of status A":            {"drive", "--nmea", filepath.Join(full, "thesis"), "--camera", full, "--out", "x"},
-		"required flag":                          {"drive", "--nmea", "x"},
+		"expected --out OUT":                     {"drive", "--nmea", "x"},
 		"cannot read \"agent\" of --kill":        append(good, "--kill", "agent"),
 		"expected --cut-every":                   append(good, "--cut-every", "1ms"),
 		"expected --broker embedded":             append(good, "--broker", "emqx"),

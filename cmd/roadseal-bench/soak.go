@@ -30,23 +30,31 @@ intact, or in the record of what was lost.
 
 Links that die need root and the command ip, small disks need root, false clocks
 Linux 5.19; what cannot be done is said and left out. OUT/report.json holds all
-that is found.`,
+that is found.
+
+--json prints {passed, seed, vehicles, faults_s, total_s, broker, left_out,
+faults, counts, findings}, as report.json has it.
+
+Exit status: 0 every clip is where it should be, 1 one is not or the run could
+not be made, 2 wrong command line.`,
 		Example: `  roadseal-bench soak
   roadseal-bench soak --for 10m --vehicles 20 --seed 7 --broker mosquitto`,
-		Args: cobra.NoArgs,
+		Args: cli.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runSoak(cmd, o, json) },
 	}
 	f := cmd.Flags()
-	f.StringVarP(&o.Out, "out", "o", "out/soak", "folder for store, key and, if something is found, all the rest; emptied if an earlier run made it")
-	f.DurationVar(&o.For, "for", 2*time.Minute, "how long there are faults")
-	f.IntVar(&o.Vehicles, "vehicles", 10, "number of vehicles")
-	f.Uint64Var(&o.Seed, "seed", 1, "seed of all that is left to chance but keys")
-	f.StringVar(&o.Netns, "netns", soak.Auto, "links that die, in network namespaces: auto, on or off")
-	f.StringVar(&o.Broker, "broker", soak.Embedded, "embedded or mosquitto")
+	f.StringVarP(&o.Out, "out", "o", "out/soak", "folder `OUT` for store, key and, if something is found, all the rest; emptied if an earlier run made it")
+	f.DurationVar(&o.For, "for", 2*time.Minute, "there are faults for `TIME`")
+	f.IntVar(&o.Vehicles, "vehicles", 10, "`N` vehicles drive")
+	f.StringVar(&o.Netns, "netns", soak.Auto, "links that die, in network namespaces: `WHEN` is auto, on or off")
+	f.StringVar(&o.Broker, "broker", soak.Embedded, "`BROKER`: embedded or mosquitto")
 	f.BoolVar(&o.Keep, "keep", false, "keep keys, logs, spools and capture in OUT/work, also if all holds")
-	f.BoolVar(&json, "json", false, "print the report to stdout")
-	f.StringVar(&o.Programs.Agent, "agent", "", "roadseal-agent to test (default: beside this program)")
-	f.StringVar(&o.Programs.Collector, "collector", "", "roadseal-collector to test (default: beside this program)")
+	f.BoolVar(&json, "json", false, "print JSON")
+	seedFlag(cmd, &o.Seed)
+	programFlags(cmd, &o.Programs.Agent, &o.Programs.Collector)
+	cli.Folder(cmd, "out")
+	cli.Values(cmd, "netns", soak.Auto, soak.On, soak.Off)
+	cli.Values(cmd, "broker", soak.Embedded, soak.Mosquitto)
 	return cmd
 }
 

@@ -33,7 +33,6 @@ monotonic clock stays true. It works for static Go programs.`,
 	}
 	c.Flags().StringVar(&file, wallclock.OffsetFlag, "", "take the offset from `FILE`")
 	c.Flags().IntVar(&parent, wallclock.KeepFlag, 0, "keep the clock of the parent process, whose id is `PID` (started by this command itself)")
-	// The flag exists: it was defined above.
-	_ = c.MarkFlagRequired(wallclock.OffsetFlag)
+	cli.Required(c, wallclock.OffsetFlag)
 	return c
 }

@@ -211,7 +211,7 @@ const keySize = 16 << 10
 func readKey(path string) (k collector.Key, err error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if errors.Is(err, os.ErrNotExist) {
-		return k, fmt.Errorf("%s: there is no such file; make it with: roadseal-collector keygen %s", path, path)
+		return k, fmt.Errorf("%s: there is no such file; make it with: roadseal-collector keygen -o %s", path, path)
 	}
 	if err != nil {
 		return k, fmt.Errorf("cannot read the receipt key: %w", err)

@@ -14,8 +14,9 @@ import (
 )
 
 func keygenCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "keygen FILE",
+	var out string
+	c := &cobra.Command{
+		Use:   "keygen -o FILE",
 		Short: "make a receipt key",
 		Long: `keygen writes a new receipt key (Ed25519, PKCS #8 PEM) to FILE, readable to you
 alone, and prints its public half: what vehicles pin in [collector]
@@ -23,23 +24,29 @@ receipt_keys. It never overwrites a file.
 
 The key is the word of your store. Whoever has it can make vehicles believe that
 objects are stored. Keep a copy offline: with the key lost, vehicles keep what
-they have until they are given a new one.`,
-		Example: `  roadseal-collector keygen receipt.key
-  openssl genpkey -algorithm ed25519 -out receipt.key   # makes the same`,
-		Args: one("the file to write"),
-		RunE: func(cmd *cobra.Command, args []string) error {
+they have until they are given a new one. OpenSSL makes the same:
+  openssl genpkey -algorithm ed25519 -out FILE
+
+Exit status: 0 done, 1 failed, 2 wrong command line.`,
+		Example: `  roadseal-collector keygen -o receipt.key`,
+		Args:    cli.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
 			k, err := collector.GenerateKey()
 			if err != nil {
 				return err
 			}
-			if err := writeKey(args[0], k); err != nil {
+			if err := writeKey(out, k); err != nil {
 				return err
 			}
-			fmt.Fprintf(cmd.ErrOrStderr(), "roadseal-collector: wrote %s; vehicles pin the line below in [collector] receipt_keys\n", args[0])
+			say(cmd, "wrote %s; vehicles pin the line below in [collector] receipt_keys", out)
 			_, err = fmt.Fprintln(cmd.OutOrStdout(), k)
 			return err
 		},
 	}
+	c.Flags().StringVarP(&out, "out", "o", "", "write the key to `FILE`")
+	cli.Required(c, "out")
+	cli.Files(c, "out")
+	return c
 }
 
 func writeKey(path string, k collector.Key) error {

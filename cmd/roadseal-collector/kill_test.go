@@ -62,7 +62,7 @@ func newScenario(t *testing.T, plain int64) *scenario {
 	files := ca.Files("collector")
 	require.NoError(t, os.WriteFile(filepath.Join(s.dir, "collector.toml"),
 		fmt.Appendf(nil, scenarioConfig, b.Address(), files.CA, files.Certificate, files.Key), 0o600))
-	keygen := exec.Command("roadseal-collector", "keygen", "receipt.key")
+	keygen := exec.Command("roadseal-collector", "keygen", "-o", "receipt.key")
 	keygen.Dir = s.dir
 	line, err := keygen.Output()
 	require.NoError(t, err)

@@ -23,10 +23,15 @@ func lsCommand() *cobra.Command {
 		Use:   "ls STORE",
 		Short: "list the objects of a store",
 		Long: `ls prints class, size in bytes, day of storing and name of each object, sorted,
-and a summary on stderr. That is all that the store knows.`,
-		Example: `  roadseal-collector ls /var/lib/roadseal-store
-  roadseal-collector ls /var/lib/roadseal-store --json`,
-		Args: one("the folder of a store"),
+and a summary on stderr. That is all that the store knows.
+
+--json prints {objects: [{class, size, day, name}], bytes}.
+
+Exit status: 0 done, 1 failed, 2 wrong command line, or not a store.`,
+		Example: `  roadseal-collector ls store
+  roadseal-collector ls store --json`,
+		Args:              oneStore,
+		ValidArgsFunction: storeFolders,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			store, err := objstore.OpenFolder(args[0])
 			if err != nil {
@@ -40,7 +45,11 @@ and a summary on stderr. That is all that the store knows.`,
 			if asJSON {
 				return cli.PrintJSON(cmd.OutOrStdout(), l)
 			}
-			return l.print(cmd.OutOrStdout(), cmd.ErrOrStderr())
+			if err := l.print(cmd.OutOrStdout()); err != nil {
+				return err
+			}
+			say(cmd, "%s", l.summary())
+			return nil
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
@@ -73,13 +82,19 @@ func list(ctx context.Context, s objstore.Store) (l listing, err error) {
 	return l, err
 }
 
-func (l listing) print(out, messages io.Writer) error {
-	var classes [wire.MaxClass + 1]int
+func (l listing) print(out io.Writer) error {
 	for _, o := range l.Objects {
-		classes[o.Class]++
 		if _, err := fmt.Fprintf(out, "%d %12d  %s  %s\n", o.Class, o.Size, o.Day, o.Name); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+func (l listing) summary() string {
+	var classes [wire.MaxClass + 1]int
+	for _, o := range l.Objects {
+		classes[o.Class]++
 	}
 	var parts []string
 	for class, n := range classes {
@@ -91,8 +106,7 @@ func (l listing) print(out, messages io.Writer) error {
 	if len(parts) > 0 {
 		text += ": " + strings.Join(parts, ", ")
 	}
-	_, err := fmt.Fprintln(messages, text)
-	return err
+	return text
 }
 
 // count is "1 object" or "2 objects".

@@ -3,12 +3,12 @@
 package main
 
 import (
+	"fmt"
 	"os"
 
 	"github.com/spf13/cobra"
 
 	"roadseal/cmd/internal/cli"
-	"roadseal/crypto/envelope"
 )
 
 func main() { os.Exit(cli.Main(root())) }
@@ -23,21 +23,25 @@ vehicle lets go of its copy. It holds no key that opens anything.
 
 Exit status: 0 done, 1 failed, 2 wrong command line or configuration (nothing
 was started), 3 objects or files that should not be were found.`,
-		Example: `  roadseal-collector example > collector.toml      # then edit it
-  roadseal-collector keygen receipt.key            # prints what vehicles pin
+		Example: `  roadseal-collector example > collector.toml   # then edit it
+  roadseal-collector keygen -o receipt.key      # prints what vehicles pin
   roadseal-collector serve --check -c collector.toml
   roadseal-collector serve -c collector.toml
-  roadseal-collector verify /var/lib/roadseal-store`,
+  roadseal-collector verify store`,
 	}
-	c.AddCommand(serveCommand(), lsCommand(), verifyCommand(), keygenCommand(), exampleCommand(), cli.VersionCommand())
-	return c
+	return cli.Program(c, serveCommand(), lsCommand(), verifyCommand(), keygenCommand(), exampleCommand())
 }
 
 func exampleCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "example",
 		Short: "print a commented configuration that names every key",
-		Args:  cobra.NoArgs,
+		Long: `example prints a commented configuration that names every key, with the values
+that hold if a key is left out where there are such.
+
+Exit status: 0 done, 1 failed, 2 wrong command line.`,
+		Example: `  roadseal-collector example > collector.toml`,
+		Args:    cli.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			_, err := cmd.OutOrStdout().Write([]byte(example))
 			return err
@@ -45,17 +49,20 @@ func exampleCommand() *cobra.Command {
 	}
 }
 
-// one takes exactly one argument.
-func one(what string) cobra.PositionalArgs {
-	return func(_ *cobra.Command, args []string) error {
-		if len(args) != 1 {
-			return cli.Usagef("expected one argument, %s; got %d", what, len(args))
-		}
-		return nil
+// oneStore takes exactly one argument.
+func oneStore(_ *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return cli.Usagef("expected one argument, the folder of a store; got %d", len(args))
 	}
+	return nil
 }
 
-// stanzasFlag is --stanzas of the verbs that read a store.
-func stanzasFlag(cmd *cobra.Command, n *int) {
-	cmd.Flags().IntVar(n, "stanzas", envelope.DefaultSlots, "stanzas that every object must have, [collector] stanzas of the configuration")
+// storeFolders lets the shell complete the argument.
+func storeFolders(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	return nil, cobra.ShellCompDirectiveFilterDirs
+}
+
+// say prints a message. A stderr that is gone is nothing to report to.
+func say(cmd *cobra.Command, format string, a ...any) {
+	_, _ = fmt.Fprintf(cmd.ErrOrStderr(), cmd.Root().Name()+": "+format+"\n", a...)
 }

@@ -14,6 +14,7 @@ import (
 
 	"roadseal/cmd/internal/broker/brokertest"
 	"roadseal/cmd/internal/cli"
+	"roadseal/cmd/internal/cli/clitest"
 	"roadseal/cmd/internal/objstore"
 	"roadseal/cmd/internal/objstore/objstoretest"
 	"roadseal/crypto/envelope"
@@ -37,8 +38,11 @@ func TestScripts(t *testing.T) {
 			pem[to] = b
 		}
 	}
+	commands := clitest.Commands("testdata/help")
+	commands["object"], commands["flip"], commands["waitfor"] = putObject, flip, waitFor
 	testscript.Run(t, testscript.Params{
-		Dir: "testdata/script",
+		Dir:  "testdata/script",
+		Cmds: commands,
 		Setup: func(e *testscript.Env) error {
 			for name, b := range pem {
 				if err := os.WriteFile(filepath.Join(e.WorkDir, name), b, 0o600); err != nil {
@@ -46,11 +50,6 @@ func TestScripts(t *testing.T) {
 				}
 			}
 			return nil
-		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"object":  putObject,
-			"flip":    flip,
-			"waitfor": waitFor,
 		},
 	})
 }
@@ -101,21 +100,6 @@ func waitFor(ts *testscript.TestScript, _ bool, args []string) {
 		time.Sleep(30 * time.Millisecond)
 	}
 	ts.Fatalf("%s never has %s in it", args[0], args[1])
-}
-
-// Every verb says what it does, how it is used, and gives an example.
-func TestHelp(t *testing.T) {
-	for _, c := range append(root().Commands(), root()) {
-		require.NotEmpty(t, c.Short, c.Name())
-		if c.Name() == "version" || c.Name() == "example" {
-			continue
-		}
-		require.NotEmpty(t, c.Long, c.Name())
-		require.Contains(t, c.Example, "roadseal-collector", c.Name())
-		for _, line := range strings.Split(c.Long+"\n"+c.Example, "\n") {
-			require.LessOrEqual(t, len(line), 82, "%s: %s", c.Name(), line)
-		}
-	}
 }
 
 func TestExampleNamesEveryKey(t *testing.T) {

@@ -34,15 +34,18 @@ arriving goes on at the next start.
 
 The log goes to stderr and never holds a device together with an object. A line
 with ALARM says that the store holds other bytes under a name than were stored;
-nothing is overwritten. After a run with an alarm the exit status is 3.
+nothing is overwritten.
 
 [quota] bounds what vehicles can make it keep of objects that are arriving, each
 by itself and all together, and [store] keep_free what they leave of the disk.
 When it is short of space it says so once, refuses new objects for a while, and
-goes on giving receipts for those that it has.`,
-		Example: `  roadseal-collector serve --check -c /etc/roadseal/collector.toml
-  roadseal-collector serve -c /etc/roadseal/collector.toml`,
-		Args: cobra.NoArgs,
+goes on giving receipts for those that it has.
+
+Exit status: 0 stopped by a signal, or no fault found by --check, 1 failed, 2
+wrong command line or configuration (nothing was started), 3 there was an ALARM.`,
+		Example: `  roadseal-collector serve --check -c collector.toml
+  roadseal-collector serve -c collector.toml`,
+		Args: cli.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			s, err := load(path)
 			if err != nil {
@@ -57,6 +60,7 @@ goes on giving receipts for those that it has.`,
 	}
 	c.Flags().StringVarP(&path, "config", "c", "/etc/roadseal/collector.toml", "configuration `FILE`")
 	c.Flags().BoolVar(&check, "check", false, "only check the configuration and the files it names")
+	cli.Files(c, "config", "toml")
 	c.Flags().BoolVar(&debug, "debug", false, "log more")
 	return c
 }

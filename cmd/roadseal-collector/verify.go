@@ -15,6 +15,7 @@ import (
 
 	"roadseal/cmd/internal/cli"
 	"roadseal/cmd/internal/objstore"
+	"roadseal/crypto/envelope"
 )
 
 func verifyCommand() *cobra.Command {
@@ -28,11 +29,19 @@ exactly the agreed number of stanzas, its size is on the padding grid. It also
 finds what does not belong into a store. One line for each finding; it needs no
 key and changes nothing.
 
-Exit status: 0 all is as it should be, 3 something was found.`,
-		Example: `  roadseal-collector verify /var/lib/roadseal-store
-  roadseal-collector verify /var/lib/roadseal-store --json | jq '.findings[].path'`,
-		Args: one("the folder of a store"),
+--json prints {objects, bytes, bad, foreign, findings: [{path, what}]}: numbers
+of what was read and of what is wrong, and a finding for each of the latter.
+
+Exit status: 0 all is as it should be, 1 failed, 2 wrong command line, or not a
+store, 3 something was found.`,
+		Example: `  roadseal-collector verify store
+  roadseal-collector verify store --json | jq '.findings[].path'`,
+		Args:              oneStore,
+		ValidArgsFunction: storeFolders,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if stanzas < 1 || stanzas > envelope.MaxSlots {
+				return cli.Usagef("--stanzas %d: expected 1 to %d", stanzas, envelope.MaxSlots)
+			}
 			store, err := objstore.OpenFolder(args[0])
 			if err != nil {
 				return cli.Config(err)
@@ -51,12 +60,12 @@ Exit status: 0 all is as it should be, 3 something was found.`,
 			if r.Bad+r.Foreign > 0 {
 				return cli.WithCode(cli.Found, errors.New(r.summary()))
 			}
-			_, err = fmt.Fprintln(cmd.ErrOrStderr(), r.summary())
-			return err
+			say(cmd, "%s", r.summary())
+			return nil
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	stanzasFlag(c, &stanzas)
+	c.Flags().IntVar(&stanzas, "stanzas", envelope.DefaultSlots, "every object must have `N` stanzas, [collector] stanzas of the configuration")
 	return c
 }
 

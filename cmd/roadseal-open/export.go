@@ -29,10 +29,14 @@ position came for five minutes.
 
 Positions that the vehicle marked as not to be believed (jumps, impossible
 times) are in the CSV, and left out of the lines of GPX and GeoJSON; their
-number is said on stderr.`,
+number is said on stderr.
+
+Exit status: 0 done, 1 a file could not be opened, or there are no positions, 2
+wrong command line.`,
 		Example: `  roadseal-open export store -i owner.key --format gpx -o drive.gpx
   roadseal-open export store -i owner.key --format csv | head`,
-		Args: some,
+		Args:              some,
+		ValidArgsFunction: anyFiles,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			write, err := o.writer()
 			if err != nil {
@@ -42,13 +46,13 @@ number is said on stderr.`,
 		},
 	}
 	identityFlag(cmd, &o.keyFiles)
-	cmd.Flags().StringVar(&o.format, "format", "", "`FORMAT`: gpx, geojson or csv")
-	cmd.Flags().StringVarP(&o.out, "output", "o", "", "write to `FILE` instead of stdout")
+	cmd.Flags().StringVar(&o.format, "format", "", "write `FORMAT`: gpx, geojson or csv")
+	cmd.Flags().StringVarP(&o.out, "out", "o", "", "write to `FILE` instead of stdout")
 	cmd.Flags().BoolVar(&o.all, "all", false, "draw marked positions too")
 	cmd.Flags().BoolVar(&o.force, "force", false, "replace FILE if it is there")
-	if err := cmd.MarkFlagRequired("format"); err != nil {
-		panic(err) // the flag is there
-	}
+	cli.Required(cmd, "format")
+	cli.Values(cmd, "format", "gpx", "geojson", "csv")
+	cli.Files(cmd, "out")
 	return cmd
 }
 

@@ -18,10 +18,17 @@ func inspectCommand() *cobra.Command {
 		Long: `inspect says what anyone can see of sealed objects, without a key: whether a
 file is one, its number of stanzas (readers and dummies, nobody can tell which),
 its size sealed and inside, and whether its SHA-256 is its name. Files are read
-whole.`,
+whole.
+
+--json prints a list of {path, size, sha256, named, stanzas, plain, problem};
+plain is the size inside, problem is there if the file is not in order.
+
+Exit status: 0 all are in order, 1 some could not be read, 2 wrong command line,
+3 some are not in order.`,
 		Example: `  roadseal-open inspect store
   roadseal-open inspect --json store/pool/1/*`,
-		Args: some,
+		Args:              some,
+		ValidArgsFunction: anyFiles,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			con := newConsole(cmd)
 			files, faults := trip.Find(args, con.fault)
@@ -32,10 +39,18 @@ whole.`,
 			if err == nil && asJSON {
 				err = cli.PrintJSON(cmd.OutOrStdout(), seen)
 			}
-			if err == nil && bad+faults > 0 {
-				err = fmt.Errorf("%s not in order", are(bad+faults, "file"))
+			switch {
+			case err != nil:
+				return err
+			case bad > 0 && faults > 0:
+				con.say("%s not in order", are(bad, "file"))
+			case bad > 0:
+				return cli.WithCode(cli.Found, fmt.Errorf("%s not in order", are(bad, "file")))
 			}
-			return err
+			if faults > 0 {
+				return fmt.Errorf("%s could not be read", several(faults, "file"))
+			}
+			return nil
 		},
 	}
 	jsonFlag(cmd, &asJSON)

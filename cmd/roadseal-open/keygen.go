@@ -22,9 +22,11 @@ func keygenCommand() *cobra.Command {
 
 With -o the key file is written with mode 0600, never over another file, and the
 public key is printed. Without -o the key file itself is printed. Who loses the
-file loses all that was sealed to it: keep a copy where no machine can reach it.`,
+file loses all that was sealed to it: keep a copy where no machine can reach it.
+
+Exit status: 0 done, 1 failed, 2 wrong command line.`,
 		Example: `  roadseal-open keygen -o owner.key`,
-		Args:    cobra.NoArgs,
+		Args:    cli.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			file, public, err := trip.NewKey(time.Now())
 			if err != nil {
@@ -48,7 +50,8 @@ file loses all that was sealed to it: keep a copy where no machine can reach it.
 			return err
 		},
 	}
-	cmd.Flags().StringVarP(&out, "output", "o", "", "write the key to `FILE` and print the public key")
+	cmd.Flags().StringVarP(&out, "out", "o", "", "write the key to `FILE` and print the public key")
+	cli.Files(cmd, "out")
 	return cmd
 }
 
@@ -70,11 +73,16 @@ func recipientCommand() *cobra.Command {
 	var keyFiles []string
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use:     "recipient -i KEY...",
-		Short:   "print the public keys that belong to key files",
-		Long:    "recipient prints the public keys that belong to key files: what stands in\n`to = […]` of the vehicle's configuration. One line for each key.",
+		Use:   "recipient -i KEY...",
+		Short: "print the public keys that belong to key files",
+		Long: `recipient prints the public keys that belong to key files: what stands in
+to = […] of the vehicle's configuration. One line for each key.
+
+--json prints a list of strings.
+
+Exit status: 0 done, 1 a key file cannot be used, 2 wrong command line.`,
 		Example: `  roadseal-open recipient -i owner.key`,
-		Args:    cobra.NoArgs,
+		Args:    cli.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			keys, err := readKeys(cmd, newConsole(cmd), keyFiles)
 			if err != nil {

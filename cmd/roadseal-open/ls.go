@@ -51,10 +51,17 @@ name. "-" stands for what is not known. The order is that of the vehicle: label,
 start of the agent, sequence.
 
 Only the beginning and the end of each file are read: damage in the middle shows
-when the object is opened. Files for other keys are counted.`,
+when the object is opened. Files for other keys are counted.
+
+--json prints a list of {object, path, size, length, media_type, stream, kind,
+source, channel, vehicle, file, start, end, clock, boot, sequence, flags}; kind,
+channel, vehicle, file, start, end and flags are left out where there is none.
+
+Exit status: 0 done, 1 a file could not be opened, or none, 2 wrong command line.`,
 		Example: `  roadseal-open ls store -i owner.key
   roadseal-open ls store -i owner.key --json`,
-		Args: some,
+		Args:              some,
+		ValidArgsFunction: anyFiles,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			j := job{cmd: cmd, con: newConsole(cmd), args: args, keyFiles: keyFiles}
 			var found []listing

@@ -37,17 +37,15 @@ of a collector (or any other folder: every file in it is looked at), FILE a
 sealed object, KEY an age key file with lines AGE-SECRET-KEY-PQ-1…; "-i -" reads
 it from stdin. Data goes to stdout, messages to stderr.
 
-Exit status:
-  0  all done
-  1  something failed; what could be opened was opened
-  2  the command line is wrong; nothing was done`,
+Exit status: 0 all done, 1 something failed, and what could be opened was opened,
+2 the command line is wrong, and nothing was done, 3 inspect found files that are
+not in order.`,
 		Example: `  roadseal-open keygen -o owner.key
   roadseal-open ls store -i owner.key
   roadseal-open open store -i owner.key -o drive
   roadseal-open export store -i owner.key --format gpx -o drive.gpx`,
 	}
-	root.AddCommand(keygenCommand(), recipientCommand(), inspectCommand(), lsCommand(), openCommand(), exportCommand(), cli.VersionCommand())
-	return root
+	return cli.Program(root, keygenCommand(), recipientCommand(), inspectCommand(), lsCommand(), openCommand(), exportCommand())
 }
 
 // some takes one argument or more.
@@ -58,13 +56,17 @@ func some(_ *cobra.Command, args []string) error {
 	return nil
 }
 
+// anyFiles lets the shell complete the arguments by files and folders.
+func anyFiles(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	return nil, cobra.ShellCompDirectiveDefault
+}
+
 // The flags that several verbs share.
 
 func identityFlag(cmd *cobra.Command, keys *[]string) {
 	cmd.Flags().StringArrayVarP(keys, "identity", "i", nil, "age key file `KEY`, \"-\" for stdin; may be repeated")
-	if err := cmd.MarkFlagRequired("identity"); err != nil {
-		panic(err) // the flag is there
-	}
+	cli.Required(cmd, "identity")
+	cli.Files(cmd, "identity")
 }
 
 func jsonFlag(cmd *cobra.Command, asJSON *bool) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"os"
 	"os/exec"
@@ -20,6 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"roadseal/agent/track"
+	"roadseal/cmd/internal/cli/clitest"
 	"roadseal/crypto/envelope"
 	"roadseal/crypto/recipient"
 	"roadseal/crypto/record"
@@ -34,29 +36,26 @@ func TestMain(m *testing.M) {
 
 func TestScripts(t *testing.T) {
 	age := sync.OnceValues(func() (string, error) { return buildAge(t.TempDir()) })
+	commands := clitest.Commands("testdata/help")
+	maps.Copy(commands, map[string]func(*testscript.TestScript, bool, []string){
+		"seal": cmdSeal, "alter": cmdAlter, "cut": cmdCut, "mode": cmdMode, "repeat": cmdRepeat, "fixes": cmdFixes,
+		"age": func(ts *testscript.TestScript, neg bool, args []string) {
+			path, err := age()
+			ts.Check(err)
+			runAge(ts, path, neg, args)
+		},
+	})
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
 		UpdateScripts:       os.Getenv("UPDATE_SCRIPTS") != "",
-		Setup: func(env *testscript.Env) error {
-			help, err := filepath.Abs("testdata/help")
-			env.Setenv("HELP", help)
-			return err
-		},
+		Cmds:                commands,
 		Condition: func(cond string) (bool, error) {
 			if cond != "age" {
 				return false, fmt.Errorf("unknown condition %q", cond)
 			}
 			_, err := age()
 			return err == nil, nil
-		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"seal": cmdSeal, "alter": cmdAlter, "cut": cmdCut, "mode": cmdMode, "repeat": cmdRepeat, "fixes": cmdFixes, "update-help": cmdUpdateHelp,
-			"age": func(ts *testscript.TestScript, neg bool, args []string) {
-				path, err := age()
-				ts.Check(err)
-				runAge(ts, path, neg, args)
-			},
 		},
 	})
 }
@@ -174,13 +173,6 @@ func cmdFixes(ts *testscript.TestScript, _ bool, args []string) {
 func cmdRepeat(ts *testscript.TestScript, _ bool, args []string) {
 	b := strings.Repeat(ts.ReadFile(args[0]), number(ts, args[1]))
 	ts.Check(os.WriteFile(ts.MkAbs(args[2]), []byte(b), 0o600))
-}
-
-// cmdUpdateHelp writes stdout to a golden file: update-help NAME.
-func cmdUpdateHelp(ts *testscript.TestScript, _ bool, args []string) {
-	if os.Getenv("UPDATE_HELP") != "" {
-		ts.Check(os.WriteFile(filepath.Join(ts.Getenv("HELP"), args[0]), []byte(ts.ReadFile("stdout")), 0o644))
-	}
 }
 
 // buildAge builds the age command of go.mod for this machine, whatever the

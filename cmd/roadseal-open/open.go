@@ -41,24 +41,30 @@ made harmless, with the beginning of the object's name. The paths are printed.
 A file appears under its name only when its whole object has been checked. One
 that is there already with the same length is left as it is, so that a second
 run opens only what is new. Damaged and foreign files get a line each on stderr,
-and the others are opened.`,
+and the others are opened.
+
+--json prints {objects: [{object, stream, length, path, written}], counts:
+{readable, for_others, twice, faults}}.
+
+Exit status: 0 done, 1 a file could not be opened, or none, 2 wrong command line.`,
 		Example: `  roadseal-open open store -i owner.key -o drive
   roadseal-open open store -i owner.key -o drive --stream event
   roadseal-open open store -i owner.key -o drive --dry-run`,
-		Args: some,
+		Args:              some,
+		ValidArgsFunction: anyFiles,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return o.run(job{cmd: cmd, con: newConsole(cmd), args: args, keyFiles: o.keyFiles, hash: true})
 		},
 	}
 	identityFlag(cmd, &o.keyFiles)
-	cmd.Flags().StringVarP(&o.out, "output", "o", "", "the folder `DIR`; made if need be")
+	cmd.Flags().StringVarP(&o.out, "out", "o", "", "the folder `DIR`; made if need be")
 	cmd.Flags().StringArrayVar(&o.streams, "stream", nil, "open only this `STREAM`; may be repeated")
 	cmd.Flags().BoolVar(&o.force, "force", false, "replace files that are there")
 	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "write nothing, print the paths only")
 	jsonFlag(cmd, &o.asJSON)
-	if err := cmd.MarkFlagRequired("output"); err != nil {
-		panic(err) // the flag is there
-	}
+	cli.Required(cmd, "out")
+	cli.Folder(cmd, "out")
+	cli.Values(cmd, "stream")
 	return cmd
 }
 

@@ -10,11 +10,14 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"reflect"
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/pelletier/go-toml/v2"
 )
@@ -58,6 +61,9 @@ type Document struct {
 // or several joined.
 func Load(path string, v any, private ...string) (*Document, error) {
 	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, &Error{File: path, What: `there is no such configuration; hint: --config names the file, the verb "example" prints one to start from`}
+	}
 	if err != nil {
 		return nil, &Error{File: path, What: "cannot read the configuration: " + reason(err)}
 	}
@@ -123,12 +129,28 @@ func (d *Document) at(line, col int, what string) *Error {
 	if line < 1 || line > len(lines) {
 		return e
 	}
-	e.Source = secret.ReplaceAllString(strings.TrimRight(lines[line-1], "\r"), "[secret key]")
+	e.Source = secret.ReplaceAllString(printable(strings.TrimRight(lines[line-1], "\r")), "[secret key]")
 	if key, _, ok := strings.Cut(e.Source, "="); ok && slices.Contains(d.private, strings.TrimSpace(key)) {
 		e.Source, e.Column = key+"= [red]", len(key)+3
 	}
 	e.window()
 	return e
+}
+
+// printable puts question marks for what a terminal would obey or cannot show,
+// as in a file that is no text at all; columns stay where they are.
+func printable(line string) string {
+	var b strings.Builder
+	for len(line) > 0 {
+		r, size := utf8.DecodeRuneInString(line)
+		if r == utf8.RuneError && size == 1 || unicode.IsControl(r) && r != '\t' {
+			b.WriteString("??"[:size])
+		} else {
+			b.WriteString(line[:size])
+		}
+		line = line[size:]
+	}
+	return b.String()
 }
 
 // secret is an age identity, which somebody may have pasted by mistake.

@@ -114,12 +114,17 @@ from = ["gnss"]
 func TestLoad(t *testing.T) {
 	dir := t.TempDir()
 	_, err := strict.Load(filepath.Join(dir, "none.toml"), &config{})
-	require.EqualError(t, err, filepath.Join(dir, "none.toml")+": cannot read the configuration: no such file or directory")
+	require.EqualError(t, err, filepath.Join(dir, "none.toml")+`: there is no such configuration; hint: --config names the file, the verb "example" prints one to start from`)
 
 	big := filepath.Join(dir, "big.toml")
 	require.NoError(t, os.WriteFile(big, make([]byte, 2<<20), 0o600))
 	_, err = strict.Load(big, &config{})
 	require.ErrorContains(t, err, "larger than")
+}
+
+func TestWhatIsNoTextIsNotShown(t *testing.T) {
+	_, err := strict.Decode("f.toml", []byte("[a]\nb\t\x1b[2J\u009b\xff\xefé = \x00"), &config{})
+	require.ErrorContains(t, err, "\n    b\t?[2J????é = ?\n")
 }
 
 func FuzzDecode(f *testing.F) {

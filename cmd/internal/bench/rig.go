@@ -117,8 +117,12 @@ func (r *rig) startBroker(ctx context.Context) error {
 		listen = "127.0.0.1:0"
 	}
 	c := r.enrolled.certs
-	p, err := r.launch(brokerName, r.o.Programs.Bench, "broker", "--listen", listen, "--ca", c.CA, "--profile", r.o.Profile,
-		"--certificate", c.Broker.Certificate, "--key", c.Broker.Key, "--capture", capture.Path(r.f.capture(), r.starts))
+	args := []string{"broker", "--listen", listen, "--ca", c.CA, "--certificate", c.Broker.Certificate, "--key", c.Broker.Key,
+		"--capture", capture.Path(r.f.capture(), r.starts)}
+	if r.o.Profile != "" {
+		args = append(args, "--profile", r.o.Profile)
+	}
+	p, err := r.launch(brokerName, r.o.Programs.Bench, args...)
 	if err != nil {
 		return err
 	}

@@ -78,6 +78,7 @@ func Main(root *cobra.Command) int {
 // run is Main without the signals.
 func run(ctx context.Context, root *cobra.Command) int {
 	root.SilenceUsage, root.SilenceErrors = true, true
+	root.SetFlagErrorFunc(flagError)
 	started := false
 	watch(root, &started)
 	cmd, err := root.ExecuteContextC(ctx)
@@ -102,9 +103,10 @@ func run(ctx context.Context, root *cobra.Command) int {
 	return Failed
 }
 
-// watch notes in started when a verb begins.
+// watch notes in started when a verb begins, with all flags that it demands.
 func watch(cmd *cobra.Command, started *bool) {
 	if runE := cmd.RunE; runE != nil {
+		cmd.PreRunE = demand
 		cmd.RunE = func(c *cobra.Command, args []string) error {
 			*started = true
 			return runE(c, args)

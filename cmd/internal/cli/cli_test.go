@@ -20,8 +20,7 @@ func program(err error) *cobra.Command {
 	root := &cobra.Command{Use: "roadseal-test"}
 	verb := &cobra.Command{Use: "verb FILE", Args: cobra.ExactArgs(1), RunE: func(*cobra.Command, []string) error { return err }}
 	verb.Flags().Int("count", 0, "")
-	root.AddCommand(verb, VersionCommand())
-	return root
+	return Program(root, verb)
 }
 
 func execute(root *cobra.Command, args ...string) (code int, stdout, stderr string) {
@@ -55,7 +54,7 @@ func TestStatusFollowsTheError(t *testing.T) {
 		{"unknown flag", nil, []string{"verb", "f", "--colour"}, Usage,
 			"roadseal-test: unknown flag: --colour\nrun \"roadseal-test verb --help\" for how to use it\n"},
 		{"bad flag value", nil, []string{"verb", "f", "--count=many"}, Usage,
-			"roadseal-test: invalid argument \"many\" for \"--count\" flag: strconv.ParseInt: parsing \"many\": invalid syntax\n" +
+			"roadseal-test: --count \"many\": expected a whole number\n" +
 				"run \"roadseal-test verb --help\" for how to use it\n"},
 		{"unknown verb", nil, []string{"dance"}, Usage,
 			"roadseal-test: unknown command \"dance\" for \"roadseal-test\"\nrun \"roadseal-test --help\" for how to use it\n"},

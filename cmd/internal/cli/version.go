@@ -65,13 +65,17 @@ func (v Version) String() string {
 	return fmt.Sprintf("%s %s (commit %s, %s, %s)", v.Program, v.Version, v.Commit, v.Go, v.Platform)
 }
 
-// VersionCommand is the verb "version" of a program.
-func VersionCommand() *cobra.Command {
+func versionCommand(program string) *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "version",
 		Short: "say which build this is",
-		Args:  cobra.NoArgs,
+		Long: `version says which build this is, and which commit and compiler made it.
+--json prints {program, version, commit, go, platform}.
+
+Exit status: 0 done, 1 failed, 2 wrong command line.`,
+		Example: "  " + program + " version --json",
+		Args:    NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return printVersion(cmd.OutOrStdout(), BuildVersion(cmd.Root().Name()), asJSON)
 		},

@@ -11,7 +11,7 @@ import (
 // returns the public line, as a vehicle's configuration pins it.
 func ReceiptKey(collector, path string) (string, error) {
 	var stderr bytes.Buffer
-	cmd := exec.Command(collector, "keygen", path)
+	cmd := exec.Command(collector, "keygen", "-o", path)
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if err != nil {

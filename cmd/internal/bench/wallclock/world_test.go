@@ -154,7 +154,7 @@ func newWorld(t *testing.T, offset time.Duration) *world {
 	require.NoError(t, os.WriteFile(w.path("key.txt"), []byte(file), 0o600))
 	w.keys, err = trip.ReadKeys([]string{w.path("key.txt")}, nil, nil)
 	require.NoError(t, err)
-	receiptKey, err := exec.Command(filepath.Join(w.bin, "roadseal-collector"), "keygen", w.path("receipt.key")).Output()
+	receiptKey, err := exec.Command(filepath.Join(w.bin, "roadseal-collector"), "keygen", "-o", w.path("receipt.key")).Output()
 	require.NoError(t, err)
 
 	address := w.startBroker(certs)
