@@ -106,24 +106,32 @@ func TestUBloxIsTold(t *testing.T) {
 		"refuses 10 Hz": {func(_ int, id uint16) string {
 			return map[bool]string{true: "nak", false: "ack"}[id == 0x068A || id == 0x0608]
 		}, health.UBlox{Settings: told, Acknowledged: told - 1, Refused: []string{"rate 10Hz"}}, "the receiver refused rate 10Hz; hint"},
+		"silent": {func(int, uint16) string { return "" }, health.UBlox{Settings: told, Unanswered: make([]string, told)},
+			"the receiver does not answer: 15 of 15 settings of [gnss.ublox] are not made; hint"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			u, x := newUBlox(t, c.answers)
 			x.listen(t)
 			_, stop := u.start()
 			u.drive(20) // among the answers
 			u.until("told", func(s *health.Status) bool {
-				return s.GNSS.UBlox != nil && s.GNSS.UBlox.Acknowledged+len(s.GNSS.UBlox.Refused) == told && s.GNSS.InMemory >= 19 && s.GNSS.InView == 2
+				b := s.GNSS.UBlox
+				return b != nil && b.Acknowledged+len(b.Refused)+len(b.Unanswered) == told
 			})
+			u.drive(20)
+			u.until("all fixes came in", func(s *health.Status) bool { return s.GNSS.InMemory >= 39 && s.GNSS.InView == 2 })
 			require.NoError(t, stop())
 			s, err := health.Read(filepath.Join(u.dir, "run"))
 			require.NoError(t, err)
-			require.Equal(t, c.want, *s.GNSS.UBlox)
+			require.Equal(t, c.want.Acknowledged, s.GNSS.UBlox.Acknowledged)
+			require.Equal(t, c.want.Refused, s.GNSS.UBlox.Refused)
+			require.Len(t, s.GNSS.UBlox.Unanswered, len(c.want.Unanswered))
 			require.Equal(t, c.problem != "", strings.Contains(strings.Join(s.Problems, "\n"), "[gnss.ublox]"), s.Problems)
 			require.Contains(t, strings.Join(s.Problems, "\n"), c.problem)
 			require.Zero(t, x.wrong.Load())
 			require.EqualValues(t, 46, s.GNSS.Signal)
-			require.Positive(t, s.GNSS.Frames)
+			require.Equal(t, name != "silent", s.GNSS.Frames > 0)
 		})
 	}
 }

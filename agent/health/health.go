@@ -51,7 +51,7 @@ type Status struct {
 	Spool       Spool         `json:"spool"`
 	Uplink      uplink.Status `json:"uplink"`
 	Stopped     bool          `json:"stopped,omitempty"` // the last word of an agent that ended in order
-	Problems    []string      `json:"problems"`          // what keeps data from being sealed or delivered, in words
+	Problems    []string      `json:"problems"`          // what keeps data from being recorded as configured, sealed or delivered, in words
 }
 
 // Certificate tells how long the unit may still connect, by trusted time.

@@ -37,6 +37,8 @@ func python(t *testing.T, script string, args ...string) *exec.Cmd {
 	if err != nil {
 		t.Skip("python3 is not installed: the second opener was not run")
 	}
+	_, err = os.ReadDir(secondDir) // so that the test cache notices a change
+	require.NoError(t, err)
 	return exec.Command(path, append([]string{"-B", filepath.Join(secondDir, script)}, args...)...)
 }
 

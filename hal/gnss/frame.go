@@ -83,7 +83,10 @@ func (f *framer) next(idle bool) (token, []byte) {
 func (f *framer) sentence(b []byte) (token, int) {
 	i := max(f.seen, 1)
 	if f.seen == 0 { // up to `*` nothing is special about nearly every byte
-		for near := b[:min(len(b), maxSentence)]; i < len(near) && near[i]-('*'+1) <= '~'-('*'+1); {
+		for _, c := range b[1:min(len(b), maxSentence)] {
+			if c <= '*' || c > '~' {
+				break
+			}
 			i++
 		}
 	}

@@ -89,7 +89,7 @@ func ParseMarks(s string) (m Marks, other string, err error) {
 	var unknown []string
 	for name := range strings.SplitSeq(s, "|") {
 		switch i := slices.Index(markNames[:], name); {
-		case i >= 0 && unknown == nil && 1<<i > m:
+		case i >= 0 && 1<<i > m: // MarkOther is above them all
 			m |= 1 << i
 		case i >= 0, slices.Contains(unknown, name):
 			return 0, "", fmt.Errorf("cannot read marks %q: %s is repeated or out of order", s, name)

@@ -41,50 +41,51 @@ const (
 // line, last what may leave the receiver deaf for half a second, as it begins
 // anew with other constellations.
 func (u UBlox) settings() (all []setting) {
-	if len(u.Messages) > 0 {
-		for i, m := range messages {
-			on := byte(0)
-			if slices.Contains(u.Messages, Message{i}) {
-				on = 1 // with each fix
-			}
-			all = append(all, setting{"message " + m.name, [2][]byte{
-				command(cfgMSG, byte(m.id>>8), byte(m.id), on), // on the port that it comes from
-				valset(value{m.key, uint64(on)}),               // on UART 1
-			}})
+	for i, m := range messages {
+		if on := enabled(u.Messages, Message{i}); len(u.Messages) > 0 {
+			// The older form is of the port that it comes from, the newer of UART 1.
+			all = tell(all, "message "+m.name, cfgMSG, []byte{byte(m.id >> 8), byte(m.id), on}, value{m.key, uint16(on)})
 		}
 	}
 	if hz := u.Rate.Hz; hz > 0 {
+		// Time between measurements, ms; measurements a fix; aligned to GPS time.
 		ms := uint16(1000 / hz)
-		all = append(all, setting{fmt.Sprintf("rate %dHz", hz), [2][]byte{
-			// Time between measurements, ms; measurements a fix; aligned to GPS time.
-			command(cfgRATE, byte(ms), byte(ms>>8), 1, 0, 1, 0),
-			valset(value{0x30210001, uint64(ms)}, value{0x30210002, 1}),
-		}})
+		all = tell(all, fmt.Sprintf("rate %dHz", hz), cfgRATE, []byte{byte(ms), byte(ms >> 8), 1, 0, 1, 0}, value{0x30210001, ms}, value{0x30210002, 1})
 	}
 	if m := u.Model; m.set {
 		nav5 := make([]byte, 36)
 		nav5[0], nav5[2] = 1, m.number // bit 0: the model and nothing else
-		all = append(all, setting{"model", [2][]byte{command(cfgNAV5, nav5...), valset(value{0x20110021, uint64(m.number)})}})
+		all = tell(all, "model", cfgNAV5, nav5, value{0x20110021, uint16(m.number)})
 	}
 	if len(u.Constellations) > 0 {
 		blocks := []byte{0, 0, 0xFF, byte(len(constellations))} // all channels that there are
 		var values []value
 		for i, c := range constellations {
-			on := byte(0)
-			if slices.Contains(u.Constellations, Constellation{i}) {
-				on = 1
-			}
+			on := enabled(u.Constellations, Constellation{i})
 			// Flags: enabled, and in the third byte the signal on L1.
 			blocks = append(blocks, c.id, c.reserved, c.most, 0, on, 0, 1, 0)
-			values = append(values, value{c.key, uint64(on)})
+			values = append(values, value{c.key, uint16(on)})
 		}
-		all = append(all, setting{"constellations", [2][]byte{command(cfgGNSS, blocks...), valset(values...)}})
+		all = tell(all, "constellations", cfgGNSS, blocks, values...)
 	}
 	return all
 }
 
+// tell appends a setting: the older command, and the values of the newer one.
+func tell(all []setting, name string, older uint16, payload []byte, newer ...value) []setting {
+	return append(all, setting{name, [2][]byte{command(older, payload), valset(newer)}})
+}
+
+// enabled is 1 if v is in list.
+func enabled[T comparable](list []T, v T) byte {
+	if slices.Contains(list, v) {
+		return 1
+	}
+	return 0
+}
+
 // command frames a payload as UBX.
-func command(id uint16, payload ...byte) []byte {
+func command(id uint16, payload []byte) []byte {
 	b := []byte{ubxSync1, ubxSync2, byte(id >> 8), byte(id), byte(len(payload)), byte(len(payload) >> 8)}
 	b = append(b, payload...)
 	x, y := fletcher(b[2:])
@@ -95,11 +96,11 @@ func command(id uint16, payload ...byte) []byte {
 // digit of a key says how long its value is.
 type value struct {
 	key uint32
-	v   uint64
+	v   uint16
 }
 
 // valset is a command that sets values in RAM.
-func valset(values ...value) []byte {
+func valset(values []value) []byte {
 	const version, ram = 0, 1
 	p := []byte{version, ram, 0, 0}
 	for _, v := range values {
@@ -109,7 +110,7 @@ func valset(values ...value) []byte {
 			p = append(p, byte(v.v>>8))
 		}
 	}
-	return command(cfgVALSET, p...)
+	return command(cfgVALSET, p)
 }
 
 // A Rate is fixes a second. Like the other values here it is a struct so that a
