@@ -57,6 +57,7 @@ type Agent struct {
 	cfg      *config.Config
 	log      *slog.Logger
 	boot     uint32
+	since    uint32 // start from which on the streams have their readers
 	started  time.Time
 	sequence atomic.Uint32
 
@@ -127,6 +128,9 @@ func (a *Agent) open() (err error) {
 	var damage string
 	a.boot, damage, err = nextBoot(a.state, func() (uint32, error) { return spool.LastBoot(a.queue) })
 	a.damaged(damage)
+	if err == nil {
+		a.since, err = readersSince(a.state, a.cfg.Streams, a.boot)
+	}
 	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EROFS) || errors.Is(err, unix.EIO) {
 		a.full, err = err, nil // what is sealed can still be uploaded, which makes room
 	}
@@ -188,7 +192,7 @@ func (a *Agent) assemble() (err error) {
 		return fmt.Errorf("[vehicle] ignition: %w", err)
 	}
 	a.intake = intake.New(intake.Options{Streams: a.cfg.Streams, Cameras: a.cameras, Track: rec, Spool: a.spool,
-		Slots: a.cfg.Collector.Stanzas, TagKey: key, Boot: a.boot, Sequence: a.next, Vehicle: a.cfg.Vehicle.Number, Log: a.log})
+		Slots: a.cfg.Collector.Stanzas, TagKey: key, Boot: a.boot, Since: a.since, Sequence: a.next, Vehicle: a.cfg.Vehicle.Number, Log: a.log})
 	a.pace = profile.NewPace(a.cfg.Broker.Limits)
 	a.uplink = uplink.New(uplink.Options{Device: a.identity.CommonName, Dial: a.dial, Queue: a.spool,
 		ReceiptKeys: a.cfg.Collector.ReceiptKeys, BlocksPerMessage: a.cfg.Broker.Limits.Blocks(),

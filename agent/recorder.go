@@ -5,6 +5,7 @@ import (
 
 	"roadseal/agent/config"
 	"roadseal/agent/intake"
+	"roadseal/agent/policy"
 	"roadseal/hal/camera"
 )
 
@@ -24,7 +25,7 @@ func (a *Agent) camera(c config.Camera) (intake.Camera, error) {
 	cam.Met = func() error { return writeMet(a.state, c.Name) }
 	switch c.Existing {
 	case config.ExistingEvents:
-		cam.Leave = func(kind string) bool { return kind != "event" && kind != "manual" }
+		cam.Leave = policy.Ring
 	case config.ExistingNone:
 		cam.Leave = func(string) bool { return true }
 	}

@@ -63,7 +63,8 @@ func (a *Agent) status() *health.Status {
 	for _, c := range a.cameras {
 		st, n := c.Folder.State(), a.intake.Counts(c.Name)
 		s.Cameras = append(s.Cameras, health.Camera{Name: c.Name, Present: st.Present, Reason: st.Reason, Pending: st.Pending,
-			Sealed: n.Sealed, Known: n.Known, Failed: n.Failed, Last: n.Last})
+			Sealed: n.Sealed, Known: n.Known, Failed: n.Failed, Last: n.Last,
+			Promoted: n.Promoted, Waiting: n.Waiting, Overwritten: n.Overwritten})
 	}
 	if free, err := a.queue.Free(); err == nil {
 		s.Spool.FreeBytes = free
@@ -95,6 +96,12 @@ func (a *Agent) problems(s *health.Status) (all []string) {
 		}
 		if c.Last != "" {
 			add("camera %s: %d attempts to seal a segment did not succeed, the last: %s", c.Name, c.Failed, c.Last)
+		}
+		if c.Waiting > 0 {
+			add("camera %s: %d segments of the recorder's ring are not sealed: %v", c.Name, c.Waiting, spool.ErrKeepFree)
+		}
+		if c.Overwritten > 0 {
+			add("camera %s: the recorder overwrote %d segments of its ring before there was room to seal them", c.Name, c.Overwritten)
 		}
 	}
 	if p := a.intake.Problem(); p != "" {

@@ -100,6 +100,10 @@ type Camera struct {
 	Known   int    `json:"known"`            // met again and not sealed twice
 	Failed  int    `json:"failed"`           // attempts that did not end in a sealed object
 	Last    string `json:"last_failure,omitempty"`
+
+	Promoted    int `json:"promoted"`    // locked by the recorder after they were sealed, and kept longer since
+	Waiting     int `json:"waiting"`     // of the recorder's ring, not sealed while less than keep_free is free
+	Overwritten int `json:"overwritten"` // dropped by the recorder while they waited
 }
 
 // Spool is what waits and what may go.
@@ -160,7 +164,8 @@ func (s *Status) Text(w io.Writer, now time.Time) error {
 		p.line("receiver", "%s", g.receiver())
 	}
 	for _, c := range s.Cameras {
-		p.line("camera "+c.Name, "%s; %d pending, %d sealed, %d known already, %d failed", upOr(c.Present, c.Reason), c.Pending, c.Sealed, c.Known, c.Failed)
+		p.line("camera "+c.Name, "%s; %d pending, %d sealed, %d known already, %d failed, %d promoted, %d waiting for room",
+			upOr(c.Present, c.Reason), c.Pending, c.Sealed, c.Known, c.Failed, c.Promoted, c.Waiting)
 	}
 	p.line("spool", "%d objects (%s) queued, %d (%s) delivered and kept, %s free", s.Spool.QueuedObjects, size(s.Spool.QueuedBytes),
 		s.Spool.StoredObjects, size(s.Spool.StoredBytes), size(s.Spool.FreeBytes))

@@ -23,7 +23,7 @@ func status() *health.Status {
 		GNSS: &health.GNSS{Up: true, Fixes: 36000, Marked: 2, Marks: map[string]int64{"time-jump": 1, "jump": 2}, LastFixAge: 0.1, InMemory: 40,
 			Sentences: 72000, Ignored: 5, Frames: 14, BadChecksum: 7, Incomplete: 3, InView: 12, Signal: 43,
 			UBlox: &health.UBlox{Settings: 15, Acknowledged: 12, Refused: []string{"model"}, Unanswered: []string{"rate 5Hz", "constellations"}}},
-		Cameras:  []health.Camera{{Name: "dash", Reason: "no such folder", Failed: 1, Last: "vanished"}},
+		Cameras:  []health.Camera{{Name: "dash", Reason: "no such folder", Failed: 1, Last: "vanished", Promoted: 2}},
 		Ignition: true,
 		Spool: health.Spool{Usage: spool.Usage{QueuedObjects: 3, QueuedBytes: 228e6, StoredObjects: 2, StoredBytes: 1500, DamagedObjects: 1, DamagedBytes: 400,
 			Evicted: spool.Totals{2: {Objects: 2, Bytes: 3e6}}, Damaged: spool.Totals{0: {Objects: 1, Bytes: 400}}}, FreeBytes: 5e9},
@@ -59,7 +59,7 @@ func TestText(t *testing.T) {
 certificate    until 2027-11-24; trusted time not before 2026-11-23
 gnss           up; 36000 fixes (2 marked), last 0 s ago; 0 epochs without a fix, 7 bad checksums; 40 fixes in memory, 0 lost
 receiver       12 satellites in view, the strongest at 43 dB-Hz; 72000 sentences (5 not read) and 14 frames, 3 incomplete; marked jump 2, time-jump 1; 12 of 15 settings acknowledged, 1 refused, 2 unanswered
-camera dash    down: no such folder; 0 pending, 0 sealed, 0 known already, 1 failed
+camera dash    down: no such folder; 0 pending, 0 sealed, 0 known already, 1 failed, 2 promoted, 0 waiting for room
 spool          3 objects (228.0 MB) queued, 2 (1.5 kB) delivered and kept, 5.0 GB free
 losses         2 objects (3.0 MB) gave way to others, 1 objects (0.4 kB) were found damaged; 1 objects are set aside as damaged
 uplink         down: nothing listens at 10.1.2.3:8883

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"roadseal/agent/policy"
 	"roadseal/agent/spool"
 	"roadseal/hal/camera"
 )
@@ -13,7 +14,8 @@ const meetAgain = 5 * time.Second
 
 // meet settles which segments stay in the vehicle of those that a recorder had
 // before the agent first saw its folder: their source tags are made known as
-// if they had been sealed. It waits for a folder with something in it: an empty
+// if they had been sealed, so that only those are sealed later which are locked
+// after that. It waits for a folder with something in it: an empty
 // one may be a mount point without its card.
 func (i *Intake) meet(ctx context.Context, c Camera) error {
 	if c.Leave == nil {
@@ -47,8 +49,8 @@ func (i *Intake) leave(ctx context.Context, c Camera, all []camera.Listing) erro
 		if l.Reason != "" || !c.Leave(l.Kind) {
 			continue
 		}
-		if tag, err := i.tagOf(c, l.Segment); err == nil && !i.opt.Spool.HasTag(tag) {
-			tags = append(tags, tag)
+		if tag, err := i.tagOf(c, l.Segment); err == nil && !Known(i.opt.Spool.HasTag, tag, l.Kind) {
+			tags = append(tags, ranked(tag, policy.Rank(l.Kind)))
 		}
 	}
 	if err := i.opt.Spool.Know(tags); err != nil {

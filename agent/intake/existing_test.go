@@ -53,17 +53,3 @@ func TestAFolderThatIsNotThereIsNotMet(t *testing.T) {
 	r.until("known", func() bool { return r.Counts("dash").Known == 1 })
 	require.Empty(t, r.opened())
 }
-
-// TestBelowKeepFreePlainVideoIsNotSealed: the room belongs to the recorder's
-// ring, which is left as it is.
-func TestBelowKeepFreePlainVideoIsNotSealed(t *testing.T) {
-	r := newRig(t)
-	r.limits.KeepFree = 1 << 60
-	r.remove = true
-	r.clip("20261124_053000_NF.mp4", "front")
-	r.start()
-	r.until("said", func() bool { return r.Problem() != "" })
-	r.stop()
-	require.Empty(t, r.opened())
-	require.FileExists(t, filepath.Join(r.record, "20261124_053000_NF.mp4"))
-}

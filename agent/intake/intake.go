@@ -3,8 +3,9 @@
 // the only caller of crypto/seal: what it does not pass on stays in the car.
 //
 // A finished segment is read once from the recorder's folder. Its source tag
-// tells whether it was sealed before, under this name or another. If the file
-// changes while it is read, the object is dropped and the segment tried again.
+// tells whether it was sealed before, under this name or another: one that its
+// recorder has locked since is promoted, not sealed twice. If the file changes
+// while it is read, the object is dropped and the segment tried again.
 //
 // Side: red.
 package intake
@@ -40,6 +41,7 @@ type Options struct {
 	Slots    int // stanzas of every object
 	TagKey   []byte
 	Boot     uint32
+	Since    uint32        // first start for whose objects the readers of Streams are those that can open them
 	Sequence func() uint32 // next free number of this start
 	Vehicle  red.Text      // label sealed into every record
 	Log      *slog.Logger
@@ -58,14 +60,6 @@ type Camera struct {
 	Met   func() error
 }
 
-// Counts tell what became of a camera's segments since start.
-type Counts struct {
-	Sealed int
-	Known  int // met again, not sealed twice
-	Failed int // attempts that did not end in a sealed object
-	Last   string
-}
-
 // An Intake runs one worker for each camera and one for the track.
 type Intake struct {
 	opt Options
@@ -74,13 +68,13 @@ type Intake struct {
 	sealing chan struct{}
 
 	mu      sync.Mutex
-	counts  map[string]Counts
+	tallies map[string]*tally // by camera
 	problem string
 }
 
 // New returns an Intake.
 func New(o Options) *Intake {
-	return &Intake{opt: o, sealing: make(chan struct{}, 1), counts: map[string]Counts{}}
+	return &Intake{opt: o, sealing: make(chan struct{}, 1), tallies: map[string]*tally{}}
 }
 
 // Segments seals segments until ctx ends. A seal that is under way then is
@@ -92,13 +86,6 @@ func (i *Intake) Segments(ctx context.Context) error {
 	}
 	g.Go(func() error { <-ctx.Done(); return ctx.Err() })
 	return g.Wait()
-}
-
-// Counts returns what became of the segments of a camera.
-func (i *Intake) Counts(camera string) Counts {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	return i.counts[camera]
 }
 
 // Problem is what keeps everything from being sealed, or "".
@@ -210,11 +197,17 @@ func (i *Intake) seal(ctx context.Context, content source, size int64, rec recor
 	if size > wire.MaxObject {
 		return spool.Entry{}, refused(fmt.Errorf("sealed it has %d bytes, at most %d can be uploaded", size, int64(wire.MaxObject)))
 	}
-	draft, err := i.opt.Spool.Create(st.Class, size)
-	if errors.Is(err, spool.ErrTooLarge) {
-		return spool.Entry{}, refused(err)
+	create := i.opt.Spool.Create
+	if policy.Ring(rec.Kind) {
+		create = i.opt.Spool.CreateRing
 	}
-	if err != nil {
+	draft, err := create(st.Class, size)
+	switch {
+	case errors.Is(err, spool.ErrTooLarge):
+		return spool.Entry{}, refused(err)
+	case errors.Is(err, spool.ErrKeepFree):
+		return spool.Entry{}, &sourceError{err} // others may find room all the same
+	case err != nil:
 		return spool.Entry{}, err
 	}
 	sealed, err := seal.Object(draft, &cancelReader{ctx, content}, rec, st.To, i.opt.Slots)

@@ -3,7 +3,6 @@ package intake
 import (
 	"context"
 	"errors"
-	"io/fs"
 	"path"
 	"strings"
 	"time"
@@ -90,39 +89,27 @@ func (i *Intake) turn(ctx context.Context, c Camera, s camera.Segment) error {
 		return ctx.Err()
 	}
 	what, err := i.segment(ctx, c, s)
-	vanished := errors.Is(err, fs.ErrNotExist)
 	switch {
 	case err == nil:
 	case errors.Is(err, camera.ErrRefused):
 		c.Folder.Tagged(s, spool.Tag{}) // or no tag could be dropped while it is there
 	case ctx.Err() != nil:
 		c.Folder.Release(s)
+	case errors.Is(err, spool.ErrKeepFree):
+		c.Folder.Wait(s)
 	default:
 		c.Folder.Retry(s)
 	}
 	if ctx.Err() != nil || errors.Is(err, camera.ErrChanged) {
 		return err // still being written: no failure
 	}
+	if errors.Is(err, spool.ErrKeepFree) {
+		return err
+	}
 	if err != nil {
 		what = failed
 	}
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	n := i.counts[c.Name]
-	switch what {
-	case sealedNow:
-		n.Sealed++
-		n.Last = "" // what kept one from it is over, or will be met again
-	case knownAlready:
-		n.Known++
-	case failed:
-		n.Failed++
-		n.Last = reason(err)
-		if vanished {
-			n.Last = "a segment vanished before it could be sealed"
-		}
-	}
-	i.counts[c.Name] = n
+	i.count(c, what, err)
 	return err
 }
 
@@ -132,6 +119,7 @@ type outcome int
 const (
 	failed       outcome = iota
 	sealedNow            // it is durable in the spool
+	promoted             // it was sealed before its recorder locked it
 	knownAlready         // it was sealed before, perhaps under another name
 	untaken              // no stream takes its kind: it stays in the vehicle
 )
@@ -139,6 +127,9 @@ const (
 // segment seals one segment, unless it was sealed before or no stream takes
 // its kind.
 func (i *Intake) segment(ctx context.Context, c Camera, s camera.Segment) (outcome, error) {
+	if i.inVain(c, s) {
+		return failed, &sourceError{spool.ErrKeepFree}
+	}
 	f, err := c.Folder.Open(s)
 	if err != nil {
 		return failed, &sourceError{err}
@@ -150,14 +141,18 @@ func (i *Intake) segment(ctx context.Context, c Camera, s camera.Segment) (outco
 		return failed, &sourceError{err}
 	}
 	what := knownAlready
-	if !i.opt.Spool.HasTag(tag) {
+	if !Known(i.opt.Spool.HasTag, tag, s.Kind) {
 		what, err = i.fresh(ctx, c, s, f, tag)
+	}
+	full := errors.Is(err, spool.ErrKeepFree)
+	i.waits(c, s, tag, full)
+	if full || err == nil { // of one that waits the tag tells how long it is there
+		c.Folder.Tagged(s, tag)
 	}
 	if err != nil {
 		return failed, err
 	}
-	c.Folder.Tagged(s, tag)
-	if c.Remove && i.opt.Spool.Holds(tag) { // what is known may also have been left, or lost
+	if c.Remove && i.holds(tag) { // what is known may also have been left, or lost
 		if err := c.Folder.Remove(s); err != nil {
 			return failed, &sourceError{err}
 		}
@@ -165,11 +160,15 @@ func (i *Intake) segment(ctx context.Context, c Camera, s camera.Segment) (outco
 	return what, nil
 }
 
-// fresh seals a segment that was not sealed before.
+// fresh seals a segment that was not sealed before, or not since it was locked.
 func (i *Intake) fresh(ctx context.Context, c Camera, s camera.Segment, f *camera.File, tag spool.Tag) (outcome, error) {
 	st, ok := i.opt.Streams.For(policy.Camera(s.Kind))
 	if !ok {
 		return untaken, nil
+	}
+	rank := policy.Rank(s.Kind)
+	if done, err := i.promote(tag, rank, st); done || err != nil {
+		return promoted, err
 	}
 	rec := i.record(c, s, st)
 	describe(&rec, s, f)
@@ -177,7 +176,7 @@ func (i *Intake) fresh(ctx context.Context, c Camera, s camera.Segment, f *camer
 	if strings.HasPrefix(rec.MediaType, "text/") {
 		grid = envelope.GridText
 	}
-	if _, err := i.seal(ctx, f, envelope.SealedSize(i.opt.Slots, grid(f.Size())), rec, st, tag); err != nil {
+	if _, err := i.seal(ctx, f, envelope.SealedSize(i.opt.Slots, grid(f.Size())), rec, st, ranked(tag, rank)); err != nil {
 		return failed, err
 	}
 	return sealedNow, nil
@@ -239,7 +238,7 @@ func (i *Intake) dropTags() {
 		}
 		present = append(present, tags...)
 	}
-	if err := i.opt.Spool.KeepTags(present); err != nil {
+	if err := i.opt.Spool.KeepTags(allRanks(present)); err != nil {
 		i.opt.Log.Warn("cannot rewrite the source tags, will try again", "reason", reason(err))
 	}
 }

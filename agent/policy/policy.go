@@ -27,6 +27,21 @@ const (
 // Kinds of camera segments, in the words of the recorders.
 var Kinds = []string{"normal", "event", "parking", "manual", "lapse"}
 
+// byRank are the kinds by how firmly recorders keep their clips: what the ring
+// overwrites, also after an alarm while parked, then what a person or an impact
+// has locked.
+var byRank = [...]string{"normal", "parking", "manual", "event"}
+
+// Ranks is the number of ranks.
+const Ranks = len(byRank)
+
+// Rank tells how firmly recorders keep clips of a kind, from 0 to Ranks-1. A clip
+// that is locked rises; what falls is left as it is.
+func Rank(kind string) int { return max(0, slices.Index(byRank[:], kind)) }
+
+// Ring reports whether clips of a kind are overwritten by their recorder's ring.
+func Ring(kind string) bool { return slices.Contains(Kinds, kind) && Rank(kind) < Rank("manual") }
+
 // Camera is the source name of segments of one kind.
 func Camera(kind string) string { return cameraPrefix + kind }
 
@@ -72,6 +87,20 @@ func (s Set) For(source string) (Stream, bool) {
 		}
 	}
 	return Stream{}, false
+}
+
+// Promote returns the stream that an object of stream was belongs to once its
+// clip belongs to st: the one of both that is uploaded first. It fails if was is
+// no longer configured, or if not every reader of st can open the object.
+func (s Set) Promote(was string, st Stream) (stream string, ok bool) {
+	i := slices.IndexFunc(s, func(o Stream) bool { return o.Name == was })
+	if i < 0 || slices.ContainsFunc(st.To, func(r recipient.Key) bool { return !slices.ContainsFunc(s[i].To, r.Equal) }) {
+		return "", false
+	}
+	if old := s[i]; old.Upload != Hold && (st.Upload == Hold || old.Priority < st.Priority) {
+		return was, true
+	}
+	return st.Name, true
 }
 
 // Order returns the place of a stream in the upload order and whether it is

@@ -105,7 +105,7 @@ func TestALifeDoesEverything(t *testing.T) {
 			}
 		}
 		t.Log(name, did)
-		want := []string{"queued", "stored", "dropped", "lost", "evicted", "damaged", "told"}
+		want := []string{"queued", "stored", "dropped", "lost", "evicted", "damaged", "told", "promoted"}
 		if name == "narrow" {
 			want = append(want, "reserve used")
 		}

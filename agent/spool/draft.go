@@ -31,7 +31,15 @@ const maxTaken = 100
 // bytes. It makes room: FORMAT.md says in which order objects give way. It
 // returns ErrFull where that is not enough, and ErrTooLarge where it never would
 // be; nothing has been removed then.
-func (s *Spool) Create(class int, size int64) (*Draft, error) {
+func (s *Spool) Create(class int, size int64) (*Draft, error) { return s.create(class, size, false) }
+
+// CreateRing is Create for a clip of the recorder's ring, for which the file
+// system never comes to have less than keep_free: ErrKeepFree says that it has
+// less, though nothing delivered or damaged is left. Nothing has been removed
+// then.
+func (s *Spool) CreateRing(class int, size int64) (*Draft, error) { return s.create(class, size, true) }
+
+func (s *Spool) create(class int, size int64, ring bool) (*Draft, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
@@ -40,7 +48,7 @@ func (s *Spool) Create(class int, size int64) (*Draft, error) {
 	case size > s.opt.MaxBytes:
 		return nil, ErrTooLarge
 	}
-	swapped, err := s.makeRoom(class, size)
+	swapped, err := s.makeRoom(class, size, ring)
 	if err != nil {
 		return nil, err
 	}

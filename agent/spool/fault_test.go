@@ -50,10 +50,10 @@ func TestAFailedSyncIsNotAskedAgain(t *testing.T) {
 	require.Len(t, r.files(), 1, "the object is gone")
 	require.False(t, s.HasTag(spool.Tag{2}), "its clip will be sealed anew")
 
-	require.ErrorIs(t, s.MarkStored(e.Name), errIO)
+	require.ErrorIs(t, s.MarkStored(e), errIO)
 	require.Empty(t, slices.Collect(s.Pending()), "the receipt holds as long as we run")
 	d.broken = false
-	require.NoError(t, s.MarkStored(e.Name))
+	require.NoError(t, s.MarkStored(e))
 	require.Len(t, r.files(), 1)
 }
 

@@ -111,12 +111,12 @@ func (c *clip) judge(s *spool.Spool, f fate, faulty bool) error {
 			return err
 		}
 	}
-	pending, there := slices.Contains(f.pending, c.entry), f.suffix == "stored"
+	pending, there := slices.Contains(f.pending, c.entry) || c.rising && slices.Contains(f.pending, c.risen()), f.suffix == "stored"
 	if c.stage == sealing {
 		return nil
 	}
 	may := map[string]bool{ // after an error of a sync, what was removed may come back
-		"pending":  c.stage == queued || c.marking || c.stage == lost && faulty,
+		"pending":  c.stage == queued || c.marking || c.rising || c.stage == lost && faulty,
 		"stored":   c.stage == stored || c.marking || c.stage == dropped && faulty,
 		"dropped":  c.stage == dropped || (c.stage == stored || c.marking) && c.atRisk,
 		"evicted":  c.stage == lost && c.reason == spool.Evicted || c.stage == queued && c.atRisk,
@@ -145,7 +145,7 @@ func (c *clip) judge(s *spool.Spool, f fate, faulty bool) error {
 	if f.reason != "" && c.reported {
 		return errors.New("its loss is to be reported once more")
 	}
-	if known := s.HasTag(c.tag); !c.gone && c.tag != (spool.Tag{}) && known == (is == spool.Damaged) && !c.told {
+	if known := c.known(s); !c.gone && c.tag != (spool.Tag{}) && known == (is == spool.Damaged) && !c.told {
 		return fmt.Errorf("its tag is known: %t", known)
 	}
 	return nil

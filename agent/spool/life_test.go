@@ -69,6 +69,7 @@ type clip struct {
 	tried    map[envelope.Name][]byte
 	entry    spool.Entry // of the last attempt
 	marking  bool        // MarkStored
+	rising   bool        // Promote
 	atRisk   bool        // Create, which may need its space
 	rotten   bool        // somebody damages it
 	verified bool        // Verify, of a rotten one
@@ -79,8 +80,25 @@ type clip struct {
 }
 
 func (c *clip) String() string {
-	return fmt.Sprintf("%v, tag %x, marking %t, at risk %t, rotten %t, verified %t, told %t, reason %q, name %.8s",
-		c.stage, c.tag[:2], c.marking, c.atRisk, c.rotten, c.verified, c.told, c.reason, c.entry.Name)
+	return fmt.Sprintf("%v, tag %x, marking %t, rising %t, at risk %t, rotten %t, verified %t, told %t, reason %q, name %.8s",
+		c.stage, c.tag, c.marking, c.rising, c.atRisk, c.rotten, c.verified, c.told, c.reason, c.entry.Name)
+}
+
+// risen is the entry after a promotion.
+func (c *clip) risen() spool.Entry {
+	e := c.entry
+	e.Class, e.Stream, e.Tag = 1, "event", lockedTag(c.tag)
+	return e
+}
+
+func lockedTag(t spool.Tag) spool.Tag {
+	t[len(t)-1] |= 3
+	return t
+}
+
+// known reports whether the clip is not to be sealed again.
+func (c *clip) known(s *spool.Spool) bool {
+	return s.HasTag(c.tag) || c.rising && s.HasTag(lockedTag(c.tag))
 }
 
 // A life does with a spool what intake and uplink do.
@@ -141,7 +159,7 @@ func (l *life) Work(fsys durable.FS) error {
 	if err := l.adopt(s, fsys); err != nil {
 		return err
 	}
-	steps := []func(*spool.Spool, durable.FS) error{l.seal, l.seal, l.seal, l.seal, l.deliver, l.deliver, l.discard, l.keepTags, l.rot, l.verify, l.report}
+	steps := []func(*spool.Spool, durable.FS) error{l.seal, l.seal, l.seal, l.seal, l.deliver, l.deliver, l.promote, l.discard, l.keepTags, l.rot, l.verify, l.report}
 	if l.narrow {
 		steps = append(steps, l.fill, l.fill)
 	}
@@ -177,6 +195,10 @@ func (l *life) adopt(s *spool.Spool, fsys durable.FS) error {
 	}
 	for i, c := range l.clips {
 		f := c.fate(s, names)
+		if c.rising && s.HasTag(lockedTag(c.tag)) {
+			c.entry = c.risen()
+			c.tag = c.entry.Tag
+		}
 		switch {
 		case len(f.pending) > 0:
 			c.stage, c.entry, c.told, c.reported = queued, f.pending[0], false, false
@@ -192,7 +214,7 @@ func (l *life) adopt(s *spool.Spool, fsys durable.FS) error {
 		case c.stage == queued:
 			return fmt.Errorf("clip %d is gone without a trace", i)
 		}
-		c.marking, c.atRisk, c.verified = false, false, false
+		c.marking, c.rising, c.atRisk, c.verified = false, false, false, false
 		c.cleared = f.suffix == ""
 	}
 	return nil
@@ -281,7 +303,7 @@ func (l *life) seal(s *spool.Spool, fsys durable.FS) error {
 	if _, err := d.Commit(m, c.entry.Name, c.entry.Size); err != nil {
 		return err
 	}
-	c.stage, c.atRisk, c.marking, c.rotten = queued, false, false, false
+	c.stage, c.atRisk, c.marking, c.rising, c.rotten = queued, false, false, false, false
 	return nil
 }
 
@@ -301,10 +323,40 @@ func (l *life) deliver(s *spool.Spool, _ durable.FS) error {
 		return nil
 	}
 	c.marking = true
-	if err := s.MarkStored(e.Name); err != nil {
+	if err := s.MarkStored(e); err != nil {
 		return err
 	}
 	c.stage, c.marking = stored, false
+	return nil
+}
+
+// promote is what becomes of a clip that its recorder locks.
+func (l *life) promote(s *spool.Spool, _ durable.FS) error {
+	for _, i := range l.rng.Perm(len(l.clips)) {
+		c := l.clips[i]
+		e, ok := s.Find(c.tag)
+		if !ok || c.tag == lockedTag(c.tag) || e.Name != c.entry.Name || l.rng.IntN(3) == 0 {
+			continue
+		}
+		to := c.risen()
+		c.rising = true
+		done, err := s.Promote(e, to.Class, to.Stream, to.Tag)
+		if err != nil {
+			return err
+		}
+		if !done {
+			return errors.New("an object that is there is not promoted")
+		}
+		if again := slices.Contains(slices.Collect(s.Pending()), to); again != (e.Class > 1) && c.stage == stored {
+			return fmt.Errorf("a delivered object of class %d is promoted, and offered again: %t", e.Class, again)
+		}
+		if e.Class > 1 {
+			c.stage, c.marking = queued, false
+		}
+		c.entry, c.tag, c.rising = to, to.Tag, false
+		l.did["promoted"]++
+		return nil
+	}
 	return nil
 }
 
@@ -325,7 +377,7 @@ func (l *life) keepTags(s *spool.Spool, _ durable.FS) error {
 	for _, c := range l.clips {
 		c.gone = c.gone || l.long && l.rng.IntN(8) == 0
 		if !c.gone {
-			present = append(present, c.tag)
+			present = append(present, c.tag, lockedTag(c.tag))
 		}
 	}
 	return s.KeepTags(present)

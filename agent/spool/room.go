@@ -13,8 +13,9 @@ import (
 // Whatever else fills the disk, or a limit that was lowered, must not cost
 // undelivered objects: they give way byte for byte. What they give beyond that
 // is there for the next object. swapped are the bytes in whose place this one
-// comes although a limit stays exceeded.
-func (s *Spool) makeRoom(class int, size int64) (swapped int64, err error) {
+// comes although a limit stays exceeded. An object of the ring leaves keep_free
+// free, or does not come.
+func (s *Spool) makeRoom(class int, size int64, ring bool) (swapped int64, err error) {
 	free, err := s.fsys.Free()
 	if err != nil {
 		return 0, err
@@ -28,10 +29,20 @@ func (s *Spool) makeRoom(class int, size int64) (swapped int64, err error) {
 	}
 	lack := max(used-s.opt.MaxBytes, s.opt.KeepFree-left)
 	drop, freed := s.unneeded(lack)
+	if ring && left+freed+size < s.opt.KeepFree {
+		return 0, ErrKeepFree
+	}
 	lack -= freed
 	swapped = min(max(lack, 0), size)
-	give, given := s.worth(class, size, swapped-s.credit)
-	if s.credit+given < swapped || left+freed+given < 0 {
+	need := swapped - s.credit
+	if ring { // others may have taken since what was credited
+		need = max(need, s.opt.KeepFree-left-freed)
+	}
+	give, given := s.worth(class, size, need)
+	switch {
+	case ring && left+freed+given < s.opt.KeepFree:
+		return 0, ErrKeepFree
+	case given < need || left+freed+given < 0:
 		return 0, ErrFull
 	}
 	if drop = append(drop, give...); len(drop) > 0 {
@@ -44,6 +55,19 @@ func (s *Spool) makeRoom(class int, size int64) (swapped int64, err error) {
 		s.credit, swapped = 0, 0
 	}
 	return swapped, nil
+}
+
+// Tight reports whether CreateRing would refuse an object of any size. An error
+// is left to CreateRing.
+func (s *Spool) Tight() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	free, err := s.fsys.Free()
+	free += s.usage.StoredBytes + s.usage.DamagedBytes + s.written.Load()
+	for _, n := range s.drafts {
+		free -= n
+	}
+	return err == nil && free < s.opt.KeepFree
 }
 
 // unneeded chooses delivered objects, and then damaged ones, oldest first,

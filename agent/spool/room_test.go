@@ -179,7 +179,7 @@ func TestOthersFillTheDisk(t *testing.T) {
 		require.NoError(t, err)
 		_, err = d.Commit(meta(3, 1, "video", 1), envelope.Name{9}, int64(len(sealedOnce())))
 		require.NoError(t, err)
-		require.NoError(t, k.MarkStored(envelope.Name{9}))
+		require.NoError(t, k.MarkStored(spool.Entry{Name: envelope.Name{9}}))
 	}
 	require.NoError(t, k.create(3, 300))
 	require.Len(t, k.gone(), 3)

@@ -30,6 +30,10 @@ var ErrFull = errors.New("the spool is full: [spool] max_bytes or keep_free is r
 // if it were empty.
 var ErrTooLarge = errors.New("the object is larger than [spool] max_bytes")
 
+// ErrKeepFree is returned by CreateRing when the file system has less than
+// keep_free.
+var ErrKeepFree = errors.New("the spool's file system has less than [spool] keep_free, which is left to the recorder's ring")
+
 // Options are the limits and the order of a spool.
 type Options struct {
 	MaxBytes int64 // of all objects together
@@ -50,8 +54,8 @@ type Spool struct {
 
 	mu      sync.Mutex
 	entries map[envelope.Name]*item
-	queue   []*item     // undelivered and uploadable, in upload order
-	known   map[Tag]int // of delivered and undelivered objects
+	queue   []*item         // undelivered and uploadable, in upload order
+	known   map[Tag][]*item // delivered and undelivered objects
 	tags    map[Tag]bool
 	tagsRec *record
 	losses  *losses
@@ -112,7 +116,7 @@ func (s *Spool) add(e Entry, st state) {
 	it.priority, it.upload = s.opt.Order(e.Stream)
 	s.entries[e.Name] = it
 	if e.Tag != (Tag{}) && st != damaged {
-		s.known[e.Tag]++
+		s.known[e.Tag] = append(s.known[e.Tag], it)
 	}
 	if it.upload && st == queued {
 		s.queue = append(s.queue, it)
@@ -135,10 +139,9 @@ func (s *Spool) place() {
 
 func (s *Spool) forget(it *item) {
 	delete(s.entries, it.Name)
-	if it.state != damaged {
-		if s.known[it.Tag]--; s.known[it.Tag] <= 0 {
-			delete(s.known, it.Tag)
-		}
+	same := slices.DeleteFunc(s.known[it.Tag], func(o *item) bool { return o == it })
+	if s.known[it.Tag] = same; len(same) == 0 {
+		delete(s.known, it.Tag)
 	}
 	if i := slices.Index(s.queue, it); i >= 0 {
 		s.queue = slices.Delete(s.queue, i, i+1)
@@ -219,10 +222,10 @@ func (s *Spool) Usage() Usage {
 	return u
 }
 
-// Open opens an undelivered object for reading. A file that is shorter or
-// longer than its name says is an error.
+// Open opens an undelivered object for reading, also if it was promoted since. A
+// file that is shorter or longer than its name says is an error.
 func (s *Spool) Open(e Entry) (durable.File, error) {
-	f, err := s.fsys.Open(e.fileName(queued))
+	f, err := s.open(e)
 	if err != nil {
 		return nil, err
 	}
@@ -236,14 +239,25 @@ func (s *Spool) Open(e Entry) (durable.File, error) {
 	return f, nil
 }
 
-// MarkStored records, durably, that a collector has the object: its file may go
-// when space is needed. If it goes wrong the object may be offered once more
-// after a power cut, and gets its receipt again.
-func (s *Spool) MarkStored(name envelope.Name) error {
+// open holds the lock: a promotion must not take the name away meanwhile.
+func (s *Spool) open(e Entry) (durable.File, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	it := s.entries[name]
-	if it == nil || it.state != queued {
+	if it := s.entries[e.Name]; it != nil {
+		e = it.Entry
+	}
+	return s.fsys.Open(e.fileName(queued))
+}
+
+// MarkStored records, durably, that a collector has the object for its class:
+// its file may go when space is needed. Nothing happens if it was promoted since,
+// for it is to be offered again. If it goes wrong the object may be offered once
+// more after a power cut, and gets its receipt again.
+func (s *Spool) MarkStored(e Entry) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	it := s.entries[e.Name]
+	if it == nil || it.state != queued || it.Class < e.Class {
 		return nil
 	}
 	return s.turn(it, stored)

@@ -181,10 +181,10 @@ func TestDeliveredObjectsStayUntilSpaceIsNeeded(t *testing.T) {
 	r := newRig(t)
 	a, b := r.put(meta(3, 1, "video", 1), "a"), r.put(meta(3, 2, "video", 2), "b")
 	c := r.put(meta(3, 3, "video", 3), "c")
-	require.NoError(t, r.MarkStored(b.Name))
-	require.NoError(t, r.MarkStored(a.Name))
-	require.NoError(t, r.MarkStored(a.Name), "a second receipt changes nothing")
-	require.NoError(t, r.MarkStored(envelope.Name{9}), "nor does one for something else")
+	require.NoError(t, r.MarkStored(b))
+	require.NoError(t, r.MarkStored(a))
+	require.NoError(t, r.MarkStored(a), "a second receipt changes nothing")
+	require.NoError(t, r.MarkStored(spool.Entry{Name: envelope.Name{9}}), "nor does one for something else")
 	require.Equal(t, []string{"video/3"}, names(slices.Collect(r.Pending())))
 	require.Len(t, r.files(), 3)
 
@@ -248,7 +248,7 @@ func TestChangedWakesTheReader(t *testing.T) {
 	r := newRig(t)
 	e := r.put(meta(3, 1, "video", 1), "a")
 	<-r.Changed()
-	require.NoError(t, r.MarkStored(e.Name))
+	require.NoError(t, r.MarkStored(e))
 	<-r.Changed()
 	select {
 	case <-r.Changed():

@@ -73,8 +73,8 @@ func TestPendingWhileTheQueueChanges(t *testing.T) {
 	for e := range k.Pending() {
 		seen = append(seen, e)
 		if i := len(seen); i%3 == 0 {
-			require.NoError(t, k.MarkStored(e.Name))
-			require.NoError(t, k.MarkStored(all[200-i/3].Name))
+			require.NoError(t, k.MarkStored(e))
+			require.NoError(t, k.MarkStored(all[200-i/3]))
 		}
 	}
 	require.Less(t, len(seen), 200)

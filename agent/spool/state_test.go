@@ -69,7 +69,7 @@ func TestStateV1(t *testing.T) {
 
 	// What a later release has written takes its way.
 	later := pending[1]
-	require.NoError(t, s.MarkStored(later.Name))
+	require.NoError(t, s.MarkStored(later))
 	found := 0
 	for name := range contents(t, dir) {
 		if strings.Contains(name, later.Name.String()) {
@@ -103,7 +103,7 @@ func TestWriteStateV1(t *testing.T) {
 	r.put(meta(1, 1, "event", 1), "a crash")
 	r.put(meta(2, 2, "track", 0), "fixes")
 	delivered := r.put(meta(3, 3, "video", 3), "plain footage")
-	require.NoError(t, r.MarkStored(delivered.Name))
+	require.NoError(t, r.MarkStored(delivered))
 	bad := r.put(meta(1, 4, "event", 4), "another crash")
 	b, err := os.ReadFile(r.path(bad))
 	require.NoError(t, err)

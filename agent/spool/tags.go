@@ -28,14 +28,20 @@ const maxTags = 100_000
 func (s *Spool) HasTag(t Tag) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.known[t] > 0 || s.tags[t]
+	return len(s.known[t]) > 0 || s.tags[t]
 }
 
-// Holds reports whether an object with this source tag is in the spool, intact.
-func (s *Spool) Holds(t Tag) bool {
+// Find returns the object with this source tag if the spool has it, intact: of
+// several the one that is kept longest.
+func (s *Spool) Find(t Tag) (e Entry, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.known[t] > 0
+	for _, it := range s.known[t] {
+		if !ok || it.Class < e.Class {
+			e, ok = it.Entry, true
+		}
+	}
+	return e, ok
 }
 
 // Know makes the source tags of clips durable that are not to be sealed.

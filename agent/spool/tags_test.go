@@ -28,7 +28,7 @@ func TestALongListOfTagsStopsNothing(t *testing.T) {
 	require.Zero(t, r.Usage().UnreadLines)
 
 	e := r.put(meta(3, 1, "video", 1), "a")
-	require.NoError(t, r.MarkStored(e.Name))
+	require.NoError(t, r.MarkStored(e))
 	r.opt.MaxBytes = e.Size
 	r.reopen()
 	draft, err := r.Create(3, e.Size)

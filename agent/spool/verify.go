@@ -17,7 +17,7 @@ import (
 // file stays until room is needed. An error is no verdict: a card that has
 // vanished may come back.
 func (s *Spool) Verify(ctx context.Context, e Entry) (intact bool, err error) {
-	f, err := s.fsys.Open(e.fileName(queued))
+	f, err := s.open(e)
 	if err != nil {
 		return false, err
 	}

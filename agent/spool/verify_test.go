@@ -142,7 +142,7 @@ func TestASectorThatCannotBeRead(t *testing.T) {
 
 func TestADeliveredObjectIsNotPutAside(t *testing.T) {
 	_, s, e := oneObject(t)
-	require.NoError(t, s.MarkStored(e.Name))
+	require.NoError(t, s.MarkStored(e))
 	_, err := s.Verify(t.Context(), e)
 	require.Error(t, err)
 	require.Equal(t, 1, s.Usage().StoredObjects)
@@ -177,7 +177,7 @@ func TestOneBitCostsOneObject(t *testing.T) {
 		put(t, s, meta(3, 2+i, "video", byte(2+i)), fake(2, int(i)))
 	}
 	gone := slices.Collect(s.Pending())
-	require.NoError(t, s.MarkStored(gone[0].Name))
+	require.NoError(t, s.MarkStored(gone[0]))
 	opt.MaxBytes = 8*size - 3*size
 	s, err := spool.Open(fsys, opt)
 	require.NoError(t, err)

@@ -85,18 +85,33 @@ func (q *queue) Open(e spool.Entry) (durable.File, error) {
 	return &file{q: q, Reader: bytes.NewReader(q.bytes[e.Name])}, nil
 }
 
-func (q *queue) MarkStored(name envelope.Name) error {
+func (q *queue) MarkStored(e spool.Entry) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.mark != nil {
 		return q.mark
 	}
 	if q.marking != nil {
-		q.marking(name)
+		q.marking(e.Name)
 	}
-	q.stored = append(q.stored, name)
-	q.remove(name)
+	if slices.ContainsFunc(q.order, func(o spool.Entry) bool { return o.Name == e.Name && o.Class < e.Class }) {
+		return nil
+	}
+	q.stored = append(q.stored, e.Name)
+	q.remove(e.Name)
 	return nil
+}
+
+// promote gives an object class 1 and the first place, also one that was
+// delivered.
+func (q *queue) promote(e spool.Entry) spool.Entry {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.remove(e.Name)
+	e.Class = 1
+	q.order = slices.Insert(q.order, 0, e)
+	q.stored = slices.DeleteFunc(q.stored, func(n envelope.Name) bool { return n == e.Name })
+	return e
 }
 
 // Verify compares the bytes with the name, as the spool does, or asks the hook.

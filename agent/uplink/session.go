@@ -164,11 +164,17 @@ func (t *transfer) nowhere() error {
 // that has fallen behind makes room if nothing of it is under way: what the
 // collector has of it stays there.
 func (s *session) choose() error {
-	wanted, rank := s.wanted()
+	wanted, risen, rank := s.wanted()
 	s.release(func(t *transfer) bool { // evicted from the queue
 		_, pending := rank[t.entry.Name]
 		return !pending
 	})
+	for _, e := range risen {
+		t := s.find(e.Name)
+		if err := errors.Join(t.promote(e), s.ask(t)); err != nil {
+			return err
+		}
+	}
 	wanted = slices.DeleteFunc(wanted, func(e spool.Entry) bool { return s.find(e.Name) != nil })
 	if len(s.hand)+len(wanted) > maxInHand {
 		s.release(func(t *transfer) bool { return rank[t.entry.Name] >= maxInHand && !t.full && len(t.flights) == 0 })
@@ -191,9 +197,10 @@ func (s *session) choose() error {
 	return nil
 }
 
-// wanted returns the first objects of the queue that are not put off, and the
-// place of each object in hand and of these among all that are not put off.
-func (s *session) wanted() (first []spool.Entry, rank map[envelope.Name]int) {
+// wanted returns the first objects of the queue that are not put off, those in
+// hand that have another class now, and the place of each object in hand and of
+// the first among all that are not put off.
+func (s *session) wanted() (first, risen []spool.Entry, rank map[envelope.Name]int) {
 	rank = map[envelope.Name]int{}
 	found, place, now := 0, 0, time.Now()
 	s.wake = time.Time{}
@@ -204,9 +211,12 @@ func (s *session) wanted() (first []spool.Entry, rank map[envelope.Name]int) {
 			}
 			continue
 		}
-		if s.find(e.Name) != nil {
+		if t := s.find(e.Name); t != nil {
 			found++
 			rank[e.Name] = place
+			if t.entry.Class != e.Class {
+				risen = append(risen, e)
+			}
 		}
 		if place < maxInHand {
 			first = append(first, e)
@@ -216,7 +226,7 @@ func (s *session) wanted() (first []spool.Entry, rank map[envelope.Name]int) {
 			break
 		}
 	}
-	return first, rank
+	return first, risen, rank
 }
 
 func (s *session) find(name envelope.Name) *transfer {

@@ -13,8 +13,9 @@ import (
 // A transfer is one object in hand.
 type transfer struct {
 	entry  spool.Entry
-	offer  wire.Offer // what goes up, and what a receipt has to match
-	hello  []byte     // the same as bytes
+	offer  wire.Offer   // what goes up, and what a receipt has to match
+	hello  []byte       // the same as bytes
+	former []wire.Offer // what went up before the object was promoted
 	blocks int
 	file   durable.File // nil until the first block is read
 	gone   wire.Bitmap  // blocks that went up at least once
@@ -52,14 +53,28 @@ func newTransfer(e spool.Entry, spent *effort) (*transfer, error) {
 	if e.Class < 1 || e.Class > wire.MaxClass {
 		return nil, fmt.Errorf("retention class %d, expected 1 to %d", e.Class, wire.MaxClass)
 	}
-	t := &transfer{entry: e, effort: spent, offer: wire.Offer{Object: e.Name, Size: e.Size, Class: uint8(e.Class)}}
-	var err error
-	if t.hello, err = t.offer.MarshalBinary(); err != nil {
+	t := &transfer{effort: spent}
+	if err := t.set(e); err != nil {
 		return nil, err
 	}
 	t.blocks, t.gone = wire.Blocks(e.Size), wire.NewBitmap(e.Size)
 	t.restart()
 	return t, nil
+}
+
+// set takes what the queue says of the object.
+func (t *transfer) set(e spool.Entry) (err error) {
+	t.entry, t.offer = e, wire.Offer{Object: e.Name, Size: e.Size, Class: uint8(e.Class)}
+	t.hello, err = t.offer.MarshalBinary()
+	return err
+}
+
+// promote offers an object that has got a longer class meanwhile, of which
+// everything but that goes on. A receipt for the old one may be on its way: it is
+// true, and does not count.
+func (t *transfer) promote(e spool.Entry) error {
+	t.former = append(t.former, t.offer)
+	return t.set(e)
 }
 
 // restart forgets what the collector said in an earlier session.

@@ -44,7 +44,9 @@ type Queue interface {
 	Pending() iter.Seq[spool.Entry] // in upload order
 	Changed() <-chan struct{}       // receives after Pending has changed
 	Open(spool.Entry) (durable.File, error)
-	MarkStored(envelope.Name) error // returns when it is durable
+	// MarkStored returns when it is durable. An object that has come to have a
+	// longer class than that of the entry stays pending.
+	MarkStored(spool.Entry) error
 	// Verify reads the object whole. One whose bytes do not match its name is
 	// not intact and leaves Pending.
 	Verify(context.Context, spool.Entry) (intact bool, err error)

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"roadseal/agent/mqttlink"
+	"roadseal/agent/spool"
 	"roadseal/agent/uplink"
 	"roadseal/agent/wire"
 	"roadseal/crypto/envelope"
@@ -387,4 +390,46 @@ func TestContextEndsAtOnce(t *testing.T) {
 		time.Sleep(90 * time.Second) // in a pause
 		stop()
 	})
+}
+
+// TestPromoted: an object that gets a longer class is offered for that at once,
+// ahead of the others, wherever its upload is. A receipt for the shorter class,
+// which is true, does not count, and is nothing to complain of.
+func TestPromoted(t *testing.T) {
+	for what, when := range map[string]func(m wire.Message, e spool.Entry) bool{
+		"offered": func(m wire.Message, e spool.Entry) bool { o, ok := m.(wire.Offer); return ok && o.Object == e.Name },
+		"going up": func(m wire.Message, e spool.Entry) bool {
+			d, ok := m.(wire.Data)
+			return ok && d.Object == e.Name && d.Index > 8
+		},
+		"receipted": func(m wire.Message, e spool.Entry) bool { r, ok := m.(wire.Receipt); return ok && r.Object == e.Name },
+	} {
+		t.Run(what, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t)
+				w.q.add(-1, 60*wire.BlockSize)
+				e := w.q.add(-1, 20*wire.BlockSize)
+				require.Equal(t, 2, e.Class)
+				var once sync.Once
+				at := 0
+				w.fate = func(n int, m wire.Message) string {
+					if when(m, e) {
+						once.Do(func() { w.q.promote(e); at = len(w.trace) })
+					}
+					return ""
+				}
+				w.finish(time.Minute)
+				require.Positive(t, at)
+				last := w.got[slices.IndexFunc(w.got, func(r wire.Receipt) bool { return r.Object == e.Name && r.Class == 1 })]
+				require.EqualValues(t, 1, last.Class)
+				require.Len(t, w.q.marked(), 2)
+				st := w.u.Status()
+				require.Zero(t, st.BadReceipts)
+				require.Zero(t, st.Resent)
+				require.NotContains(t, w.log.String(), "refused")
+				again := slices.IndexFunc(w.trace[at:], func(m wire.Message) bool { o, ok := m.(wire.Offer); return ok && o.Object == e.Name })
+				require.LessOrEqual(t, again, wire.Window, "at once")
+			})
+		})
+	}
 }

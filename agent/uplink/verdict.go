@@ -3,6 +3,7 @@ package uplink
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"roadseal/agent/spool"
@@ -53,6 +54,9 @@ func (s *session) receipt(t *transfer, r wire.Receipt) {
 	}
 	if err == nil {
 		err = r.Matches(t.offer)
+		if slices.ContainsFunc(t.former, func(o wire.Offer) bool { return r.Matches(o) == nil }) {
+			return // the answer to the last offer follows
+		}
 	}
 	if err != nil {
 		t.refused = err
@@ -60,7 +64,7 @@ func (s *session) receipt(t *transfer, r wire.Receipt) {
 		s.log.warn("receipt refused", err.Error())
 		return
 	}
-	if err := s.o.Queue.MarkStored(t.entry.Name); err != nil {
+	if err := s.o.Queue.MarkStored(t.entry); err != nil {
 		s.putOff(t.entry, "cannot note the receipt: "+err.Error(), firstDelay)
 		return
 	}

@@ -1,7 +1,6 @@
 package wire_test
 
 import (
-	"bytes"
 	"crypto/ed25519"
 	"encoding/hex"
 	"fmt"
@@ -53,7 +52,6 @@ func TestDocument(t *testing.T) {
 	for _, number := range []int{wire.BlockSize, wire.MaxDown, wire.MaxUp, wire.Blocks(wire.MaxObject)/8 + 1} {
 		require.Contains(t, string(doc), commas(number))
 	}
-	require.True(t, bytes.Contains(doc, []byte("message_size_limit 135168")))
 }
 
 func commas(n int) string {

@@ -14,6 +14,7 @@ import (
 
 	"roadseal/agent"
 	"roadseal/agent/config"
+	"roadseal/agent/intake"
 	"roadseal/agent/policy"
 	"roadseal/agent/spool"
 	"roadseal/cmd/internal/cli"
@@ -128,11 +129,14 @@ func segment(name string, folder *camera.Folder, l camera.Listing, streams polic
 	}
 	defer f.Close()
 	tag, err := f.Tag(key)
+	has := func(t spool.Tag) bool { return tags[t] }
 	switch {
 	case err != nil:
 		line.Reason = err.Error()
-	case tags[tag]:
+	case intake.Known(has, tag, s.Kind):
 		line.State = "sealed"
+	case intake.Risen(has, tag, s.Kind):
+		line.State, line.Reason = "waiting", "locked since it was met: to be promoted, or sealed anew"
 	default:
 		line.State = "waiting"
 	}

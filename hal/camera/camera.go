@@ -128,6 +128,10 @@ func (f *Folder) Next(ctx context.Context) (Segment, error) { return f.files.nex
 // for twice as long, up to 128 times Settle, until it changes.
 func (f *Folder) Retry(s Segment) { f.files.retry(s, time.Now()) }
 
+// Wait puts back a segment that Next handed out and for which there is no room
+// yet: it comes again after it has stayed the same for Settle.
+func (f *Folder) Wait(s Segment) { f.files.wait(s, time.Now()) }
+
 // Release puts back a segment that Next handed out and that nobody could turn
 // to: the next Next may hand it out at once.
 func (f *Folder) Release(s Segment) { f.files.release(s) }

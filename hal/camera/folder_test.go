@@ -348,6 +348,45 @@ func TestOwnerUnknown(t *testing.T) {
 	})
 }
 
+// TestLockedByASecondName: a clip that the recorder links to its locked ones is
+// handed out under that name, too, whether that is seen or found; not under a
+// further one of the same kind.
+func TestLockedByASecondName(t *testing.T) {
+	dir := t.TempDir()
+	link := func(from, to string) {
+		require.NoError(t, os.Link(filepath.Join(dir, from), filepath.Join(dir, to)))
+	}
+	o := options(t, dir)
+	o.Rescan = never
+	f, stop := start(t, o)
+	eventually(t, f, "watching", present)
+	write(t, dir, name(1, "NF"), "x")
+	first := take(t, f)
+	link(name(1, "NF"), name(1, "EF"))
+	second := take(t, f)
+	require.Equal(t, []string{"normal", "event"}, []string{first.Kind, second.Kind})
+	require.Equal(t, tagOf(t, f, first), tagOf(t, f, second))
+	stop()
+	link(name(1, "NF"), name(2, "EF"))
+	all, err := f.List(context.Background())
+	require.NoError(t, err)
+	require.Equal(t, map[string]int{"": 2, "another name, of the same kind, of a file already seen": 1}, count(all))
+	o.Rescan = 10 * time.Millisecond
+	f, _ = start(t, o)
+	eventually(t, f, "both", waiting(2))
+	require.Equal(t, "event", take(t, f).Kind, "events first")
+	require.Equal(t, "normal", take(t, f).Kind)
+	nothing(t, f)
+}
+
+func count(all []camera.Listing) map[string]int {
+	n := map[string]int{}
+	for _, l := range all {
+		n[l.Reason]++
+	}
+	return n
+}
+
 // TestManyNames: a folder of 10^5 names is listed and its segments are found.
 func TestManyNames(t *testing.T) {
 	if testing.Short() {

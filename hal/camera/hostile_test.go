@@ -315,7 +315,7 @@ func TestOwner(t *testing.T) {
 	for _, l := range all {
 		verdicts[l.Reason]++
 	}
-	require.Equal(t, map[string]int{"": 2, "owner is not the recorder": 2, "another name of a file already seen": 1}, verdicts)
+	require.Equal(t, map[string]int{"": 2, "owner is not the recorder": 2, "another name, of the same kind, of a file already seen": 1}, verdicts)
 
 	o.Owner = "root"
 	all, err = camera.New(o).List(context.Background())

@@ -68,6 +68,15 @@ func (t *table) retry(s Segment, now time.Time) {
 	}
 }
 
+// wait puts a handed-out file back, which is not to blame.
+func (t *table) wait(s Segment, now time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if e := t.files[s.File]; e != nil && e.phase == handed {
+		t.settleAgain(e, e.Segment, now)
+	}
+}
+
 // release undoes next.
 func (t *table) release(s Segment) {
 	t.mu.Lock()

@@ -31,7 +31,7 @@ const (
 	empty         = "empty"
 	foreignOwner  = "owner is not the recorder"
 	foreignLink   = "hard link to a file of another owner"
-	secondLink    = "another name of a file already seen"
+	secondLink    = "another name, of the same kind, of a file already seen"
 	tooLarge      = "larger than allowed"
 	sparse        = "sparse file"
 	notFinished   = "not finished"

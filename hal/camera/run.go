@@ -141,9 +141,7 @@ func (f *Folder) handle(events []event) (rescan bool) {
 		file := red.Text(e.file)
 		switch e.change {
 		case created:
-			if _, reason := rules.pattern.parse(e.file); reason == "" {
-				f.files.created(file)
-			}
+			rescan = f.appeared(root, rules, e) || rescan
 		case closed, movedIn:
 			f.files.closed(file)
 			f.finish(root, rules, e)
@@ -160,6 +158,20 @@ func (f *Folder) handle(events []event) (rescan bool) {
 		}
 	}
 	return rescan
+}
+
+// appeared notes a new name. It is of a file that a writer has begun, or a second
+// name of one that was there: no close of it will follow, so that a scan is needed,
+// and sees whether it grows.
+func (f *Folder) appeared(root *os.Root, rules rules, e event) (rescan bool) {
+	s := rules.look(root, e.file, e.file)
+	if s.info != nil && inodeOf(s.info).links > 1 {
+		return true
+	}
+	if _, reason := rules.pattern.parse(e.file); reason == "" {
+		f.files.created(s.File)
+	}
+	return false
 }
 
 // finish hands a file to Next whose writer closed it, moved it into place or

@@ -152,6 +152,18 @@ func TestUnprivileged(t *testing.T) {
 	require.Equal(t, fmt.Sprintf("3 cannot open folder %q: permission denied (the agent's user must be allowed to list it)", record), ask("absent"))
 }
 
+// TestUnprivilegedLock: a second name that a recorder gives a clip is no file that
+// somebody writes.
+func TestUnprivilegedLock(t *testing.T) {
+	record, ask := child(t)
+	write(t, record, name(1, "NF"), "x")
+	require.Equal(t, "1", ask("pending"))
+	require.NoError(t, os.Link(filepath.Join(record, name(1, "NF")), filepath.Join(record, name(1, "EF"))))
+	require.Equal(t, "2", ask("pending"))
+	require.NoError(t, os.Link(filepath.Join(record, name(1, "NF")), filepath.Join(record, name(2, "EF"))))
+	require.Equal(t, "2", ask("pending"), "one name of each kind")
+}
+
 // TestScansAlone: where inotify is not to be had, scans find all, and the
 // state says so until an instance comes free. Another user's, or the tests of
 // other packages would have none.

@@ -33,14 +33,21 @@ type walk struct {
 	found func(dir *os.Root, s sight)
 
 	dirs  int
-	links map[[2]uint64]bool // files with several names: device and inode
-	err   error              // of a sub-directory that could not be read
+	links map[link]bool // names of files that have several
+	err   error         // of a sub-directory that could not be read
+}
+
+// A link is one name of a file, or one like it: what makes a difference is the
+// kind that the name gives it.
+type link struct {
+	dev, ino uint64
+	kind     string
 }
 
 // run walks the folder root. Its error is about the folder itself; w.err tells
 // of sub-directories.
 func (w *walk) run(ctx context.Context, root *os.Root) error {
-	w.links = map[[2]uint64]bool{}
+	w.links = map[link]bool{}
 	return w.dir(ctx, root, ".", 0)
 }
 
@@ -69,7 +76,7 @@ func (w *walk) dir(ctx context.Context, root *os.Root, dir string, depth int) er
 				continue
 			}
 			s := w.rules.look(sub, e.Name(), file)
-			if s.reason == "" && w.linkedTwice(s.info) {
+			if s.reason == "" && w.linkedTwice(s) {
 				s.reason = secondLink
 			}
 			w.found(sub, s)
@@ -106,13 +113,14 @@ func (w *walk) descend(below []string, root *os.Root, dir string, depth int) []s
 	return below
 }
 
-// linkedTwice reports whether the file was met under another name.
-func (w *walk) linkedTwice(info fs.FileInfo) bool {
-	in := inodeOf(info)
+// linkedTwice reports whether the file was met under another name of the same
+// kind. A recorder may lock a clip by a second name for it.
+func (w *walk) linkedTwice(s sight) bool {
+	in := inodeOf(s.info)
 	if in.links < 2 {
 		return false
 	}
-	key := [2]uint64{in.dev, in.ino}
+	key := link{in.dev, in.ino, s.Kind}
 	seen := w.links[key]
 	w.links[key] = true
 	return seen

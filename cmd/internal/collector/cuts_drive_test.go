@@ -60,16 +60,17 @@ type drive struct {
 	damage   func(n int) bool       // whether the n-th object is damaged once it is in the spool
 	damaged  map[envelope.Name]bool // these
 	mu       sync.Mutex
-	receipts map[envelope.Name]bool // that the collector gave out
-	stored   int64                  // by the collector
-	cuts     int                    // that happened
-	resent   int64                  // until the last session began
-	most     int64                  // re-sent bytes in one session
+	receipts map[objstore.Key]bool       // that the collector gave out
+	lock     func(moment, envelope.Name) // what a recorder does then; nil if it never locks a clip
+	stored   int64                       // by the collector
+	cuts     int                         // that happened
+	resent   int64                       // until the last session began
+	most     int64                       // re-sent bytes in one session
 }
 
 func newDrive(t *testing.T, seed uint64, plan []cut) *drive {
 	d := &drive{t: t, rng: rand.New(rand.NewPCG(seed, 3)), disk: crashfs.New(crashfs.Options{Seed: seed}), device: "AAECAwQFBgcICQoLDA0ODw", blocks: 1, plan: plan,
-		sizes: []int64{1000, 50_000, 150_000, 500_000}, fed: map[envelope.Name]bool{}, damaged: map[envelope.Name]bool{}, damage: func(int) bool { return false }, receipts: map[envelope.Name]bool{}}
+		sizes: []int64{1000, 50_000, 150_000, 500_000}, fed: map[envelope.Name]bool{}, damaged: map[envelope.Name]bool{}, damage: func(int) bool { return false }, receipts: map[objstore.Key]bool{}}
 	d.broker = mochi.New(&mochi.Options{Logger: quiet})
 	require.NoError(t, d.broker.AddHook(new(open), nil))
 	var err error
@@ -177,14 +178,34 @@ type witness struct {
 }
 
 func (w *witness) Publish(topic string, payload []byte) error {
-	if m, err := wire.Parse(payload); err == nil {
-		if r, ok := m.(wire.Receipt); ok {
-			w.d.mu.Lock()
-			w.d.receipts[r.Object] = true
-			w.d.mu.Unlock()
-		}
+	switch m, err := wire.Parse(payload); m := m.(type) {
+	case wire.Receipt:
+		w.d.mu.Lock()
+		w.d.receipts[objstore.Key{Class: int(m.Class), Name: m.Object}] = true
+		w.d.mu.Unlock()
+		w.d.passes(receipted, m.Object)
+	case wire.Have:
+		w.d.passes(arriving, m.Object)
+	default:
+		assert.NoError(w.d.t, err)
 	}
 	return w.Link.Publish(topic, payload)
+}
+
+// A moment is when a clip may be locked.
+type moment int
+
+const (
+	arriving  moment = iota // the collector says what it has
+	receipted               // its receipt is on its way
+	marking                 // and has come
+	marked                  // and is durable
+)
+
+func (d *drive) passes(m moment, name envelope.Name) {
+	if d.lock != nil {
+		d.lock(m, name)
+	}
 }
 
 // A ward is the spool, watched: an object is marked only after its receipt, and
@@ -194,13 +215,15 @@ type ward struct {
 	d *drive
 }
 
-func (w ward) MarkStored(name envelope.Name) error {
+func (w ward) MarkStored(e spool.Entry) error {
 	w.d.mu.Lock()
-	assert.True(w.d.t, w.d.receipts[name], "marked without a receipt") // require would end the uplink's goroutine
+	assert.True(w.d.t, w.d.receipts[objstore.Key{Class: e.Class, Name: e.Name}], "marked without a receipt") // require would end the uplink's goroutine
 	w.d.mu.Unlock()
-	if err := w.Spool.MarkStored(name); err != nil {
+	w.d.passes(marking, e.Name)
+	if err := w.Spool.MarkStored(e); err != nil {
 		return err
 	}
+	w.d.passes(marked, e.Name)
 	if len(w.d.plan) > 0 {
 		w.d.feed()
 	}
@@ -215,6 +238,9 @@ func sealed(rng *rand.Rand, size int64) []byte {
 	return b
 }
 
+// tagOf is the source tag of the clip of an object.
+func tagOf(name envelope.Name) spool.Tag { return spool.Tag(name[:]) }
+
 // feed keeps something to upload in the spool.
 func (d *drive) feed() {
 	for d.spool.Usage().QueuedObjects < 3 {
@@ -226,7 +252,7 @@ func (d *drive) feed() {
 		require.NoError(d.t, err)
 		_, err = draft.Write(b)
 		require.NoError(d.t, err)
-		_, err = draft.Commit(spool.Meta{Class: class, Boot: 1, Sequence: uint32(len(d.fed)), Stream: "video"}, name, int64(len(b)))
+		_, err = draft.Commit(spool.Meta{Class: class, Boot: 1, Sequence: uint32(len(d.fed)), Stream: "video", Tag: tagOf(name)}, name, int64(len(b)))
 		require.NoError(d.t, err)
 		if d.damage(len(d.fed)) {
 			d.flip(name)
@@ -302,10 +328,11 @@ func (d *drive) count() {
 
 // audit: every object is there once, intact, and nothing else.
 func (d *drive) audit() {
-	t, found := d.t, 0
+	t, found, classes := d.t, map[envelope.Name]bool{}, map[objstore.Key]bool{}
 	d.count()
 	require.NoError(t, d.folder.List(t.Context(), func(e objstore.Entry) error {
-		found++
+		require.True(t, d.lock != nil || !found[e.Name], "one class asked for, one there")
+		found[e.Name], classes[e.Key] = true, true
 		require.True(t, d.fed[e.Name] && !d.damaged[e.Name])
 		o, err := d.folder.Get(t.Context(), e.Key)
 		require.NoError(t, err)
@@ -316,7 +343,12 @@ func (d *drive) audit() {
 		return nil
 	}))
 	intact := len(d.fed) - len(d.damaged)
-	require.Equal(t, intact, found, "each object once")
+	require.Len(t, found, intact, "each object once")
+	for name := range found {
+		e, ok := d.spool.Find(tagOf(name))
+		require.True(t, ok)
+		require.True(t, classes[objstore.Key{Class: e.Class, Name: name}], "and for as long as the vehicle asked")
+	}
 	require.Equal(t, intact, d.spool.Usage().StoredObjects)
 	require.Equal(t, len(d.damaged), d.spool.Usage().DamagedObjects)
 	require.EqualValues(t, intact, d.stored, "and made durable once")

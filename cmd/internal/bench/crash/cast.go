@@ -19,7 +19,7 @@ const (
 // A clip is one file of a recorder.
 type clip struct {
 	folder, name string
-	renamed      string // its name after the cut, if that is another: a driver pressed the button
+	renamed      string // its name once a driver has pressed the button: in the second trip, or after the cut
 	held         bool   // it is of a stream that is never uploaded
 	data         []byte
 	sum          [sha256.Size]byte
@@ -80,8 +80,11 @@ func newCast(seed uint64) cast {
 // they are held.
 func (c cast) all() []clip { return append(append([]clip{}, c.first...), c.later, c.after) }
 
-// recorders is the vehicle before its first start. The later clip is there
-// only if asked for.
+// locked is the clip that the driver locks.
+func (c cast) locked() clip { return c.first[0] }
+
+// recorders is the vehicle before its first start. The later clip, and the copy
+// by which one is locked, are there only if asked for.
 func (c cast) recorders(later bool) disk.Tree {
 	t := disk.Tree{keptFolder: nil, movedFolder: nil}
 	for _, x := range c.first {
@@ -89,6 +92,7 @@ func (c cast) recorders(later bool) disk.Tree {
 	}
 	if later {
 		t[c.later.path(false)] = disk.Given(c.later.data)
+		t[c.locked().path(true)] = disk.Given(c.locked().data)
 	}
 	return t
 }

@@ -196,7 +196,7 @@ func TestAClipSealedTwiceIsSeen(t *testing.T) {
 	c := newCast(1)
 	l := &lane{kit: &kit{cast: c}, store: newShelf("", "", nil), spool: newShelf("", "", nil)}
 	for i, x := range c.all() {
-		l.store.seen[x.name] = &object{name: x.name, sum: x.sum, boot: 1, sequence: uint32(i)}
+		l.store.seen[x.name] = &object{name: x.name, class: longest, sum: x.sum, boot: 1, sequence: uint32(i)}
 	}
 	v := &verdict{lane: l}
 	v.clips()
@@ -207,6 +207,32 @@ func TestAClipSealedTwiceIsSeen(t *testing.T) {
 	v.numbers()
 	require.Len(t, v.flaws, 2)
 	require.Equal(t, []flawKind{twiceSealed, twiceNamed}, []flawKind{v.flaws[0].kind, v.flaws[1].kind})
+}
+
+// TestALockedClipThatIsNotKeptLongerIsSeen, and that it may be there for both
+// classes, as no other may.
+func TestALockedClipThatIsNotKeptLongerIsSeen(t *testing.T) {
+	c := newCast(1)
+	l := &lane{kit: &kit{cast: c}, store: newShelf("", "", nil), spool: newShelf("", "", nil)}
+	for i, x := range c.all() {
+		l.store.seen[x.name] = &object{name: x.name, class: "3", sum: x.sum, boot: 1, sequence: uint32(i)}
+	}
+	flaws := func() (kinds []flawKind) {
+		v := &verdict{lane: l}
+		v.clips()
+		v.numbers()
+		for _, f := range v.flaws {
+			kinds = append(kinds, f.kind)
+		}
+		return kinds
+	}
+	require.Equal(t, []flawKind{lost}, flaws())
+	for i, x := range c.all() {
+		twice := *l.store.seen[x.name]
+		twice.class = longest
+		l.store.seen["longer"] = &twice
+		require.Equal(t, map[bool][]flawKind{true: nil, false: {lost, twiceNamed}}[i == 0], flaws(), i)
+	}
 }
 
 // objectOf is the path of a clip's object in the store.

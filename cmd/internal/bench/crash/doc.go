@@ -8,9 +8,10 @@
 // file system, and the programs start on that. No program has a switch for any
 // of this.
 //
-// In the run some clips are delivered, one is held and gives way to another. Each
-// must be in the store or in the spool at the end, whole and once, or the record
-// of losses must name it.
+// In the run some clips are delivered, one of them is locked after that, one is
+// held and gives way to another. Each must be in the store or in the spool at the
+// end, whole and once, the locked one in the class that is kept longest, or the
+// record of losses must name it.
 //
 // One vehicle, one broker and one collector form a lane; every point of a sweep
 // has a lane of its own for a moment:

@@ -27,8 +27,8 @@ var untraced [2]tracer
 
 // drive is the run that is cut: two trips, with a stop between them. In the
 // first the vehicle records and uploads; the last fixes are left for the
-// second, in which a clip comes for which others must give way. It returns
-// early, with errEnded, when the agent has ended by itself.
+// second, in which a delivered clip is locked, and one comes for which others must
+// give way. It returns early, with errEnded, when the agent has ended by itself.
 func (l *lane) drive(ctx context.Context, tracers [2]tracer) error {
 	l.nurse, l.starts = tracers[cloud], 0
 	if err := l.plug(); err != nil {
@@ -75,6 +75,17 @@ func (l *lane) firstTrip(ctx context.Context) error {
 }
 
 func (l *lane) secondTrip(ctx context.Context) error {
+	if err := l.press(); err != nil {
+		return err
+	}
+	promoted := l.nursed(func() bool {
+		return l.count(func(o spooled) bool {
+			return o.state == stored && o.class == longest && o.size == l.cast.first[0].sealed
+		}) > 0
+	})
+	if err := l.await(ctx, "the locked clip is delivered to be kept longer", promoted, l.agent); err != nil {
+		return err
+	}
 	if err := l.finish(l.cast.later, false); err != nil {
 		return err
 	}
@@ -180,7 +191,7 @@ func (l *lane) settled(clips []clip) (bool, error) {
 		}
 	}
 	for _, c := range clips {
-		done := len(l.store.names(c)) > 0 || c.held && len(l.spool.names(c)) > 0 || c.gaveWay(r.losses)
+		done := l.store.keeps(c) || c.held && len(l.spool.names(c)) > 0 || c.gaveWay(r.losses)
 		if !done || c.folder == movedFolder && l.present(c) {
 			return false, nil
 		}

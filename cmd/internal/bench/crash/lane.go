@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"roadseal/cmd/internal/bench/crash/disk"
@@ -36,7 +37,7 @@ type lane struct {
 	promised  []string             // names of objects that are durable in the spool, or were
 	patience  time.Duration        // for whatever is waited for
 	more      func() time.Duration // asked once when it is over; may be nil
-	pen       *os.File             // what holds the later clip open, see hold
+	pens      []*os.File           // what holds clips open, see hold
 	trips     int                  // that ended gently
 	up        bool                 // the agent has begun to work
 	nurse     tracer               // of the collector, during a drive
@@ -86,10 +87,10 @@ func (l *lane) halt() error {
 	l.agent.kill()
 	l.collector.kill()
 	l.agent, l.collector = nil, nil
-	if l.pen != nil {
-		_ = l.pen.Close() // nothing was written
-		l.pen = nil
+	for _, p := range l.pens {
+		_ = p.Close() // nothing was written
 	}
+	l.pens = nil
 	if l.broker == nil {
 		return nil
 	}
@@ -192,9 +193,10 @@ func (l *lane) await(ctx context.Context, what string, holds func() (bool, error
 // One that is there already is only touched.
 func (l *lane) finish(c clip, cut bool) error {
 	path := l.path("vehicle", c.path(cut))
-	if l.pen != nil && l.pen.Name() == path {
-		defer func() { l.pen = nil }()
-		return l.pen.Close()
+	if i := slices.IndexFunc(l.pens, func(p *os.File) bool { return p.Name() == path }); i >= 0 {
+		pen := l.pens[i]
+		l.pens = slices.Delete(l.pens, i, i+1)
+		return pen.Close()
 	}
 	f, err := os.OpenFile(path, os.O_WRONLY, 0)
 	if err == nil {
@@ -208,7 +210,10 @@ func (l *lane) finish(c clip, cut bool) error {
 
 // hold is what a recorder does while it records: it has the file open. So that
 // the agent leaves one alone that is there from the start.
-func (l *lane) hold(c clip) (err error) {
-	l.pen, err = os.OpenFile(l.path("vehicle", c.path(false)), os.O_WRONLY, 0)
+func (l *lane) hold(c clip, cut bool) error {
+	pen, err := os.OpenFile(l.path("vehicle", c.path(cut)), os.O_WRONLY, 0)
+	if err == nil {
+		l.pens = append(l.pens, pen)
+	}
 	return err
 }

@@ -55,7 +55,7 @@ func (l *lane) record(ctx context.Context) (*recording, error) {
 	if err := l.reset(begin[vehicle], begin[cloud]); err != nil {
 		return nil, err
 	}
-	if err := l.hold(l.cast.later); err != nil {
+	if err := errors.Join(l.hold(l.cast.later, false), l.hold(l.cast.locked(), true)); err != nil {
 		return nil, err
 	}
 	err := l.drive(ctx, [2]tracer{l.traces(vehicle), l.traces(cloud)})

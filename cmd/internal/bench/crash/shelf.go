@@ -31,6 +31,7 @@ type shelf struct {
 // An object is one file of the store.
 type object struct {
 	name           string
+	class          string            // in a store: its folder
 	sum            [sha256.Size]byte // of its content
 	boot, sequence uint32
 	track, health  bool
@@ -90,7 +91,7 @@ func (s *shelf) open(path string) (*object, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := &object{name: name.String(), boot: x.Record.Boot, sequence: x.Record.Sequence, track: trip.IsTrack(x.Record), health: x.Record.Stream == healthStream}
+	o := &object{name: name.String(), class: filepath.Base(filepath.Dir(path)), boot: x.Record.Boot, sequence: x.Record.Sequence, track: trip.IsTrack(x.Record), health: x.Record.Stream == healthStream}
 	h := sha256.New()
 	var document bytes.Buffer
 	to := io.Writer(h)
@@ -115,6 +116,17 @@ func (s *shelf) names(c clip) (all []string) {
 		}
 	}
 	return all
+}
+
+// keeps reports whether the store has a clip, for as long as its recorder asks: a
+// locked one is of the class that is kept longest.
+func (s *shelf) keeps(c clip) bool {
+	for _, o := range s.seen {
+		if o.sum == c.sum && (c.renamed == "" || o.class == longest) {
+			return true
+		}
+	}
+	return false
 }
 
 // has reports whether an object is there, by name.

@@ -16,8 +16,8 @@ import (
 // specifies the folder; it is read here anew, because a judge must not use the
 // eyes of the judged.
 type spooled struct {
-	stream, name, state string
-	size                int64
+	class, stream, name, state string
+	size                       int64
 }
 
 // States of objects in the spool.
@@ -25,6 +25,9 @@ const (
 	queued = "age"
 	stored = "stored"
 )
+
+// longest is the retention class that is kept longest.
+const longest = "1"
 
 // spoolFields is how many fields a name in the spool has.
 const spoolFields = 8
@@ -35,7 +38,7 @@ func parseSpooled(file string) (o spooled, ok bool) {
 		return spooled{}, false
 	}
 	size, err := strconv.ParseInt(f[5], 16, 64)
-	return spooled{stream: f[3], name: f[6], state: f[7], size: size}, err == nil
+	return spooled{class: f[0], stream: f[3], name: f[6], state: f[7], size: size}, err == nil
 }
 
 // spooled lists the objects in the spool, of which there are none before its

@@ -110,6 +110,9 @@ func (v *verdict) clips() {
 		case v.owned.count == 0:
 			v.add(lost, "clip of %d bytes was evicted, and the count of it is gone", len(c.data))
 		}
+		if len(v.store.names(c)) > 0 && !v.store.keeps(c) {
+			v.add(lost, "clip of %d bytes was locked, and is not kept longer", len(c.data))
+		}
 		if len(names) > 1 {
 			v.add(twiceSealed, "clip of %d bytes was sealed %d times", len(c.data), len(names))
 		}
@@ -121,13 +124,18 @@ func (v *verdict) clips() {
 	}
 }
 
-// numbers looks for objects of one name, or of one number.
+// numbers looks for objects of one name, or of one number. Only that of a locked
+// clip may be in the store for two classes.
 func (v *verdict) numbers() {
 	names := map[string]int{}
 	places := map[[2]uint32]string{}
 	for _, s := range []*shelf{v.store, v.spool} {
 		for _, o := range s.seen {
-			if names[o.name]++; names[o.name] == 2 {
+			key := o.name
+			if o.sum == v.cast.locked().sum {
+				key += o.class
+			}
+			if names[key]++; names[key] == 2 {
 				v.add(twiceNamed, "object %.8s is there twice", o.name)
 			}
 			place := [2]uint32{o.boot, o.sequence}
@@ -190,7 +198,7 @@ func (v *verdict) strays() {
 
 // stateFiles are those of the agent beside the objects. time.tmp may be there
 // until the next receipt, which replaces it.
-var stateFiles = []string{"boot", "tag.key", "time", "time.tmp", "lock", "spool/tags", "spool/losses", "spool/reserve"}
+var stateFiles = []string{"boot", "tag.key", "time", "time.tmp", "readers", "lock", "spool/tags", "spool/losses", "spool/reserve"}
 
 // belongs reports whether a file below a root is to be there at the end.
 func (v *verdict) belongs(root, file string) bool {
