@@ -91,6 +91,10 @@ kills: build ## kill -9 of agent, collector and broker, 20 times each in mid-upl
 		else drive="--camera out/noise --loop 10"; fi; \
 	$(BIN)/roadseal-bench drive $$drive --out out/kills --speed 40 --rate 4000000 --max-age 2s --kill agent=20,collector=20,broker=20
 
+.PHONY: recorders
+recorders: build ## a drive with each make of recorder and with a hostile folder (about 90 seconds)
+	@$(BIN)/roadseal-bench recorders
+
 .PHONY: crash
 crash: build ## cut the power of agent and collector at every durable call and state (3 minutes; needs root and strace)
 	@$(BIN)/roadseal-bench crash

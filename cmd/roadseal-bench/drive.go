@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"roadseal/cmd/internal/bench"
+	"roadseal/cmd/internal/bench/recorder"
 	"roadseal/cmd/internal/cli"
 )
 
@@ -109,6 +110,11 @@ the broker of the bench enforces its limits; not one may be violated. With
 --broker mosquitto, Debian's mosquitto runs in its place, with the configuration
 and access rules of docs/brokers.
 
+With --recorder, the camera fills its folder as that make does: folders, names,
+kinds, channels, sidecars, and clips that are locked before they are sealed or
+after they were delivered. With --hostile, the folder holds besides what must not
+be read; what of it is opened is watched.
+
 --json prints the same as that of demo.
 
 Exit status: 0 all checks hold, 1 one does not or the run could not be made, 2
@@ -117,7 +123,8 @@ wrong command line.`,
   roadseal-bench drive --nmea drive.nmea --camera clips -o out/kill --speed 20 \
       --loop 12 --rate 3000000 --kill agent=20,collector=20,broker=20
   roadseal-bench drive --camera clips -o out/cut --speed 20 --rate 4000000 \
-      --cut-every 1500ms`,
+      --cut-every 1500ms
+  roadseal-bench drive --recorder tesla --camera clips -o out/tesla --speed 25`,
 		Args: cli.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			if r.o.Kill, err = bench.ParseKills(kill); err != nil {
@@ -133,6 +140,8 @@ wrong command line.`,
 	f := cmd.Flags()
 	f.StringVar(&nmea, "nmea", "", "recording `FILE` of a receiver; a made-up drive if left out")
 	f.StringVar(&camera, "camera", "", "folder `DIR` of clips; those of demo if left out")
+	f.StringVar(&r.o.Recorder, "recorder", "", "`MAKE` of the camera: "+strings.Join(recorder.Names(), ", "))
+	f.BoolVar(&r.o.Hostile, "hostile", false, "put links, FIFOs, devices, strange names and more into the recorder's folder")
 	f.Float64Var(&r.o.Speed, "speed", 1, "the drive is played `N` times faster than it was")
 	f.IntVar(&r.o.Loops, "loop", 1, "the set is played `N` times")
 	f.Int64Var(&r.o.Rate, "rate", 0, "`N` bytes a second upwards, 0 = no limit")
@@ -145,6 +154,7 @@ wrong command line.`,
 	cli.Files(cmd, "nmea")
 	cli.Folder(cmd, "camera")
 	cli.Values(cmd, "kill")
+	cli.Values(cmd, "recorder", recorder.Names()...)
 	cli.Values(cmd, "broker-profile", "aws", "emqx", "hivemq", "mosquitto", "nats")
 	cli.Values(cmd, "broker", "embedded", "mosquitto")
 	return cmd

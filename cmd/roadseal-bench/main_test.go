@@ -173,6 +173,52 @@ func TestBrokers(t *testing.T) {
 	}
 }
 
+// TestRecorder lets one make drive that locks clips before they are sealed and
+// after they were delivered; "make recorders" does all.
+func TestRecorder(t *testing.T) {
+	t.Parallel()
+	out := filepath.Join(t.TempDir(), "drive")
+	status, _, stderr := runBench(t, "drive", "--recorder", "70mai", "--out", out, "--speed", "25", "--max-age", "1s", "--age", filepath.Join(bin, "age"))
+	d := passed(t, out, status, stderr).Drive
+	require.Equal(t, []int{18, 18, 2, 2, 2, 17}, []int{d.Segments, d.Opened, d.LockedEarly, d.LockedLate, d.LockedOld, d.Left})
+}
+
+// TestNoEvents: where the kernel reports no change of the recorder's folder, scans
+// find all, also what was locked. strace refuses inotify to the agent.
+func TestNoEvents(t *testing.T) {
+	t.Parallel()
+	strace, err := exec.LookPath("strace")
+	if err != nil {
+		t.Skip("no strace: the agent cannot be kept from watching the folder")
+	}
+	agent, out := filepath.Join(t.TempDir(), "agent"), filepath.Join(t.TempDir(), "drive")
+	script := fmt.Sprintf("#!/bin/sh\nexec %s -D -f --seccomp-bpf -qq -o /dev/null -e inject=inotify_init1:error=EMFILE %s \"$@\"\n",
+		strace, filepath.Join(bin, "roadseal-agent"))
+	require.NoError(t, os.WriteFile(agent, []byte(script), 0o700))
+	status, _, stderr := runBench(t, "drive", "--recorder", "viofo", "--agent", agent, "--out", out, "--speed", "25", "--max-age", "1s", "--keep")
+	d := passed(t, out, status, stderr).Drive
+	require.Equal(t, []int{14, 14, 2, 2}, []int{d.Segments, d.Opened, d.LockedEarly, d.LockedLate})
+	logs, err := filepath.Glob(filepath.Join(out, "work/logs/agent*"))
+	require.NoError(t, err)
+	require.NotEmpty(t, logs)
+	for _, log := range logs {
+		b, err := os.ReadFile(log)
+		require.NoError(t, err)
+		require.Contains(t, string(b), "cannot watch for changes, scanning every 2s instead")
+	}
+}
+
+// TestHostileFolder: beside at least 20 entries that must not be read, 100 clips
+// are delivered and nothing else is opened.
+func TestHostileFolder(t *testing.T) {
+	t.Parallel()
+	out := filepath.Join(t.TempDir(), "drive")
+	status, _, stderr := runBench(t, "drive", "--hostile", "--nmea", nmea(t), "--loop", "10", "--out", out, "--speed", "80", "--max-age", "1s", "--age", filepath.Join(bin, "age"))
+	d := passed(t, out, status, stderr).Drive
+	require.Equal(t, []int{100, 100}, []int{d.Segments, d.Opened})
+	require.GreaterOrEqual(t, d.Hostile, 20)
+}
+
 // TestSoak lets three vehicles go through everything for some seconds; the dead
 // links, which root can make, are not left out by root.
 func TestSoak(t *testing.T) {
@@ -257,6 +303,8 @@ func TestWrongCommandLine(t *testing.T) {
 		"expected --broker embedded":             append(good, "--broker", "emqx"),
 		"--broker-profile: no broker is known":   append(good, "--broker-profile", "azure"),
 		"expected --speed":                       append(good, "--speed", "0"),
+		"name it with --agent PATH":              {"recorders", "--agent", "/gone"},
+		"expected --recorder to be one of":       append(good, "--recorder", "nikon"),
 		"cannot find roadseal-agent":             append(good, "--agent", "/gone"),
 		"expected --vehicles":                    {"soak", "--vehicles", "0"},
 		"unknown command":                        {"dance"},

@@ -51,6 +51,12 @@ func (c *chaos) victim(l *capture.Ledger, agent bool) string {
 	return name
 }
 
+// mayKillAgent is true once no fix is in the agent's memory only: before that,
+// a kill may cost what is younger than max_age.
+func (s *session) mayKillAgent() bool {
+	return !s.lastFix.IsZero() && s.rig.sealedAllFixes(s.lastFix)
+}
+
 // strike kills a process, enters that after everything that passed before, and
 // starts it again.
 func (s *session) strike(ctx context.Context, name string) error {

@@ -19,7 +19,10 @@ type table map[string]any
 func agentConfig(o Options, f folder, e enrolment, broker string) (string, error) {
 	to := []string{e.reader.String()}
 	cam := table{"name": "dash", "path": f.recorder(), "rescan": "2s"}
-	if onlyMP4(o.Clips) {
+	if o.Recorder != "" {
+		// "existing": the recorder has a day behind it when the agent comes.
+		cam["preset"], cam["existing"] = o.Recorder, "events"
+	} else if onlyMP4(o.Clips) {
 		cam["preset"] = "blackvue"
 	} else {
 		cam["pattern"], cam["time"] = benchPattern, "20060102_150405"
@@ -32,9 +35,9 @@ func agentConfig(o Options, f folder, e enrolment, broker string) (string, error
 		"vehicle": table{"number": e.vehicle, "ignition": ""},
 		"camera":  []table{cam},
 		"stream": []table{
-			{"name": "event", "from": []string{"camera:event"}, "to": to, "class": 1, "upload": "always", "priority": 1},
+			{"name": "event", "from": []string{"camera:event", "camera:manual"}, "to": to, "class": 1, "upload": "always", "priority": 1},
 			{"name": "track", "from": []string{"gnss"}, "to": to, "class": 2, "upload": "always", "priority": 2, "max_age": o.MaxAge.String()},
-			{"name": "video", "from": []string{"camera:normal", "camera:parking"}, "to": to, "class": 3, "upload": "always", "priority": 3},
+			{"name": "video", "from": []string{"camera:normal", "camera:parking", "camera:lapse"}, "to": to, "class": 3, "upload": "always", "priority": 3},
 		},
 		"spool":     table{"max_bytes": "64GiB", "keep_free": "64MiB"},
 		"broker":    table{"address": broker, "server_name": pki.ServerName, "ca": e.certs.CA, "profile": o.profile()},

@@ -11,6 +11,7 @@ import (
 	"roadseal/agent/config"
 	"roadseal/agent/policy"
 	"roadseal/cmd/internal/bench/player"
+	"roadseal/cmd/internal/bench/recorder"
 )
 
 // TestAgentTakesItsConfiguration reads what was written with the agent's own
@@ -38,6 +39,29 @@ func TestAgentTakesItsConfiguration(t *testing.T) {
 		st, ok := c.Streams.For(policy.GNSS)
 		require.True(t, ok)
 		require.Equal(t, o.MaxAge, st.MaxAge.Duration)
+	}
+}
+
+// TestAgentTakesEveryRecorder: the preset is one of the agent's, and a first
+// start leaves alone what nobody marked.
+func TestAgentTakesEveryRecorder(t *testing.T) {
+	for _, name := range recorder.Names() {
+		o := Options{Seed: 1, MaxAge: 5 * time.Second, Now: time.Now(), Recorder: name}
+		o.Programs.Collector = fakeCollector(t)
+		f, err := prepare(t.TempDir())
+		require.NoError(t, err)
+		e, err := enrol(o, f)
+		require.NoError(t, err)
+		path, err := agentConfig(o, f, e, "127.0.0.1:1883")
+		require.NoError(t, err)
+		c, err := config.Load(path)
+		require.NoError(t, err)
+		require.Equal(t, name, c.Cameras[0].Preset)
+		require.Equal(t, config.ExistingEvents, c.Cameras[0].Existing)
+		for _, kind := range []string{player.Normal, player.Event, player.Parking, player.Manual, player.Lapse} {
+			_, ok := c.Streams.For(policy.Camera(kind))
+			require.True(t, ok, kind)
+		}
 	}
 }
 

@@ -22,6 +22,7 @@ func (f folder) key() string    { return f.path("key.txt") } // age key file of 
 func (f folder) work() string       { return f.path("work") }
 func (f folder) pki() string        { return f.path("work/pki") }
 func (f folder) recorder() string   { return f.path("work/recorder") } // the camera's folder
+func (f folder) outside() string    { return f.path("work/outside") }  // where hostile links lead
 func (f folder) state() string      { return f.path("work/state") }
 func (f folder) run() string        { return f.path("work/run") }
 func (f folder) logs() string       { return f.path("work/logs") }

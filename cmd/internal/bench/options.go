@@ -14,6 +14,7 @@ import (
 
 	"roadseal/agent/profile"
 	"roadseal/cmd/internal/bench/player"
+	"roadseal/cmd/internal/bench/recorder"
 	"roadseal/cmd/internal/broker"
 )
 
@@ -24,15 +25,18 @@ type Options struct {
 	Name      string // of the recording, for the report
 	Samples   fs.FS  // clips
 	Clips     []player.Sample
+	Recorder  string // make of the camera that writes them its way; "" = clips as they are, under names of BlackVue
 	Now       time.Time
 
-	Out    string        // folder of the run
-	Speed  float64       // how much faster than it was the drive is played
-	Loops  int           // how often
-	Rate   int64         // bytes/s upwards; 0 = no limit
-	MaxAge time.Duration // of a fix in the agent's memory
-	Seed   uint64        // of all that is left to chance but keys
-	Kill   Kills
+	Out string // folder of the run
+	// Hostile puts into the recorder's folder what must not be read.
+	Hostile bool
+	Speed   float64       // how much faster than it was the drive is played
+	Loops   int           // how often
+	Rate    int64         // bytes/s upwards; 0 = no limit
+	MaxAge  time.Duration // of a fix in the agent's memory
+	Seed    uint64        // of all that is left to chance but keys
+	Kill    Kills
 	// CutEvery is the time from one cut of the link to the next while the
 	// upload lasts; 0 = it is never cut.
 	CutEvery time.Duration
@@ -161,6 +165,10 @@ func (o Options) check() error {
 		return errors.New("expected --rate of 0 (no limit) or more bytes a second")
 	case o.MaxAge < time.Second || o.MaxAge > time.Hour:
 		return errors.New("expected --max-age between 1s and 1h")
+	case o.Recorder != "" && !slices.Contains(recorder.Names(), o.Recorder):
+		return fmt.Errorf("expected --recorder to be one of %s", strings.Join(recorder.Names(), ", "))
+	case o.Recorder != "" && o.Hostile:
+		return errors.New("expected either --recorder or --hostile: hostile entries have names of the plain drive")
 	case o.CutEvery != 0 && o.CutEvery < minCutEvery:
 		return fmt.Errorf("expected --cut-every of at least %s: no session could begin", minCutEvery)
 	}

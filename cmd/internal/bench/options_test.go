@@ -34,6 +34,8 @@ func TestOptionsAreChecked(t *testing.T) {
 		"--broker-profile: no broker is known":  func(o *Options) { o.Profile = "azure" },
 		"leave out --broker-profile":            func(o *Options) { o.Broker, o.Profile = Mosquitto, "aws" },
 		"enforces limits of its own and is not": func(o *Options) { o.Broker, o.Kill = Mosquitto, Kills{"broker": 1} },
+		"--recorder":                            func(o *Options) { o.Recorder = "nikon" },
+		"--hostile":                             func(o *Options) { o.Recorder, o.Hostile = "viofo", true },
 	} {
 		o := good
 		spoil(&o)

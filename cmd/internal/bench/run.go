@@ -50,7 +50,10 @@ func runIn(ctx context.Context, o Options, f folder, rec player.Recording) (res 
 		return res, err
 	}
 	defer func() { err = errors.Join(err, rig.close()) }()
-	s := newSession(o, f, rec, rig)
+	s, err := newSession(o, f, rec, rig)
+	if err != nil {
+		return res, err
+	}
 	if err := s.run(ctx); err != nil {
 		return res, err
 	}

@@ -11,6 +11,7 @@ import (
 
 	"roadseal/agent/health"
 	"roadseal/cmd/internal/bench/capture"
+	"roadseal/cmd/internal/bench/hostile"
 	"roadseal/cmd/internal/bench/judge"
 	"roadseal/cmd/internal/bench/player"
 	"roadseal/cmd/internal/bench/report"
@@ -20,19 +21,25 @@ import (
 
 // session is one run between the first process and the last.
 type session struct {
-	o      Options
-	f      folder
-	rec    player.Recording
-	plan   []player.Segment
-	rig    *rig
-	tail   *capture.Tail
-	ledger *capture.Ledger
-	topics map[string]bool
-	holder *judge.Holder
-	chaos  *chaos
+	o       Options
+	f       folder
+	rec     player.Recording
+	plan    []player.Segment
+	old     []player.Segment // before them, there when the agent starts
+	folders []string         // of the recorder
+	rig     *rig
+	tail    *capture.Tail
+	ledger  *capture.Ledger
+	topics  map[string]bool
+	holder  *judge.Holder
+	chaos   *chaos
 
 	clips     []player.Clip // once the camera is done
-	lastFix   time.Time     // when the receiver had said all; zero before
+	oldClips  []player.Clip
+	there     arrivals
+	field     *hostile.Field // nil: the recorder's folder is a good one
+	opened    []string       // of the field, what must not be
+	lastFix   time.Time      // when the receiver had said all; zero before
 	fixesDone chan time.Time
 	clipsDone chan []player.Clip
 	cuts      int           // of the link
@@ -48,26 +55,27 @@ type session struct {
 	violations int // of limits of the broker
 }
 
-func newSession(o Options, f folder, rec player.Recording, r *rig) *session {
+func newSession(o Options, f folder, rec player.Recording, r *rig) (*session, error) {
 	length := time.Duration(o.Loops) * rec.Length
 	start := rec.Start
 	if start.IsZero() {
 		start = o.Now
 	}
-	return &session{o: o, f: f, rec: rec, rig: r, plan: player.Plan(o.Clips, o.Loops, length, start.UTC()),
+	s := &session{o: o, f: f, rec: rec, rig: r,
 		tail: capture.Follow(f.capture()), ledger: capture.NewLedger(), topics: map[string]bool{},
 		holder: judge.NewHolder(f.store(), r.enrolled.keys), chaos: newChaos(o.Kill, o.Seed),
 		fixesDone: make(chan time.Time, 1), clipsDone: make(chan []player.Clip, 1)}
+	return s, s.load(length, start.UTC())
 }
-
-// fixes is how many have to arrive.
-func (s *session) fixes() int { return s.o.Loops * len(s.rec.Valid) }
 
 // run brings everything up, plays the drive, waits until all has arrived, and
 // stops everything.
 func (s *session) run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	if err := s.prepare(ctx); err != nil {
+		return err
+	}
 	if err := s.rig.start(ctx); err != nil {
 		return err
 	}
@@ -79,11 +87,14 @@ func (s *session) run(ctx context.Context) error {
 		}
 		return nil
 	})
+	if s.field != nil {
+		g.Go(func() error { return s.field.Run(ctx) })
+	}
 	g.Go(func() error {
 		defer cancel()
 		return s.drive(ctx)
 	})
-	return errors.Join(g.Wait(), s.tail.Close())
+	return errors.Join(g.Wait(), s.tail.Close(), s.closeField())
 }
 
 // drive plays and watches.
@@ -93,7 +104,7 @@ func (s *session) drive(ctx context.Context) error {
 	}
 	seconds := time.Duration(s.o.Loops) * s.rec.Length
 	s.o.Tell.Step("The vehicle starts: %.0f s of driving at %g times the speed, %d segments, %d fixes.",
-		seconds.Seconds(), s.o.Speed, len(s.plan), s.fixes())
+		seconds.Seconds(), s.o.Speed, s.segments(), s.fixes())
 	clock := player.Clock{Start: time.Now(), Speed: s.o.Speed}
 	g, play := errgroup.WithContext(ctx)
 	g.Go(func() error {
@@ -102,8 +113,7 @@ func (s *session) drive(ctx context.Context) error {
 		return err
 	})
 	g.Go(func() error {
-		camera := player.Camera{Folder: s.f.recorder(), Samples: s.o.Samples, Mark: []byte(s.rig.enrolled.mark)}
-		clips, err := camera.Play(play, s.plan, clock)
+		clips, err := s.camera().Play(play, s.plan, clock)
 		s.clipsDone <- clips
 		return err
 	})
@@ -211,18 +221,13 @@ func (s *session) cut() error {
 	return err
 }
 
-// mayKillAgent is true once no fix is in the agent's memory only: before that,
-// a kill may cost what is younger than max_age.
-func (s *session) mayKillAgent() bool {
-	return !s.lastFix.IsZero() && s.rig.sealedAllFixes(s.lastFix)
-}
-
 // look looks into the store, tells how far the run is, and reports whether it
 // is over.
 func (s *session) look(ctx context.Context, clock player.Clock) (done bool, err error) {
 	if err := s.holder.Look(ctx); err != nil {
 		return false, err
 	}
+	s.there.note(s.holder, s.ledger)
 	if !s.began && s.ledger.Receipts() > 0 {
 		s.began = true
 		s.o.Tell.Step("A first object is sealed for the reader, stored, and signed for by the collector, %.1f s after the agent's start.",
@@ -237,7 +242,7 @@ func (s *session) look(ctx context.Context, clock player.Clock) (done bool, err 
 	}
 	if time.Since(s.moved) > patience {
 		s.gaveUp = fmt.Sprintf("nothing moved for %s: %d of %d segments and %d of %d fixes had arrived", patience,
-			len(s.holder.Segments), len(s.plan), s.holder.Fixes, s.fixes())
+			s.segments()-s.missing(), s.segments(), s.holder.Fixes, s.fixes())
 	}
 	return s.gaveUp != "", nil
 }
@@ -246,7 +251,7 @@ func (s *session) played() bool { return s.clips != nil && !s.lastFix.IsZero() }
 
 // arrived reports whether the key holder has everything and the vehicle knows.
 func (s *session) arrived() (bool, error) {
-	if !s.played() || len(s.holder.Segments) < len(s.plan) || s.holder.Fixes < s.fixes() {
+	if !s.played() || s.field != nil && !s.field.Met() || s.missing() > 0 || s.holder.Fixes < s.fixes() {
 		return false, nil
 	}
 	n, err := undelivered(s.f.state())
@@ -256,8 +261,9 @@ func (s *session) arrived() (bool, error) {
 func (s *session) tellProgress(clock player.Clock) {
 	seconds := time.Since(clock.Start).Seconds() * s.o.Speed
 	played := min(1, seconds/(s.rec.Length.Seconds()*float64(s.o.Loops)))
-	arrived := float64(len(s.holder.Segments)) / float64(len(s.plan))
-	text := fmt.Sprintf("%d/%d segments, %d/%d fixes arrived", len(s.holder.Segments), len(s.plan), s.holder.Fixes, s.fixes())
+	there := s.segments() - s.missing()
+	arrived := float64(there) / float64(s.segments())
+	text := fmt.Sprintf("%d/%d segments, %d/%d fixes arrived", there, s.segments(), s.holder.Fixes, s.fixes())
 	if k := s.o.Kill.total(); k > 0 {
 		text += fmt.Sprintf(", %d/%d kills", len(s.ledger.Kills())-s.cuts, k)
 	}
@@ -277,7 +283,7 @@ func undelivered(state string) (int, error) {
 // evidence is what the run has left behind for the judge.
 func (s *session) evidence() judge.Evidence {
 	e := judge.Evidence{
-		Recording: s.rec, Loops: s.o.Loops, Speed: s.o.Speed, Plan: s.plan, Clips: s.clips, Kill: s.o.Kill, Cuts: s.cuts, GaveUp: s.gaveUp, Profile: s.o.Profile, Violations: s.violations,
+		Recording: s.rec, Loops: s.o.Loops, Speed: s.o.Speed, Plan: s.all(), Clips: append(s.oldClips, s.clips...), Kill: s.o.Kill, Cuts: s.cuts, GaveUp: s.gaveUp, Profile: s.o.Profile, Violations: s.violations,
 		Store: s.f.store(), Opened: s.f.opened(), Keys: s.rig.enrolled.keys, Mark: s.rig.enrolled.mark, Number: s.rig.enrolled.vehicle,
 		Places: []judge.Place{{Name: "store", Dir: s.f.store()}, {Name: "state and spool", Dir: s.f.state()}, {Name: "status", Dir: s.f.run()},
 			{Name: "broker", Dir: s.f.capture()}, {Name: "logs", Dir: s.f.logs()}},
@@ -285,10 +291,13 @@ func (s *session) evidence() judge.Evidence {
 		Ledger: s.ledger, Topics: s.topics, Device: s.rig.enrolled.certs.DeviceID,
 		Started: s.rig.first, Stopped: s.stopped, StopLimit: stopLimit, StopFault: s.stopFault,
 	}
+	if s.field != nil {
+		e.Hostile = &judge.Hostile{Entries: s.field.Entries, Opened: s.opened, Once: s.field.Once}
+	}
 	r := &e.Report
 	r.Title, r.Made, r.Version = s.o.Title, s.o.Now.UTC(), cli.BuildVersion("roadseal-bench").Version
 	r.Options = report.Options{Speed: s.o.Speed, Loops: s.o.Loops, Rate: s.o.Rate, Seed: s.o.Seed, MaxAge: s.o.MaxAge.Seconds()}
-	r.Drive.Recording = s.o.Name
+	r.Drive.Recording, r.Drive.Recorder = s.o.Name, s.o.Recorder
 	r.Traffic.WireUp, r.Traffic.WireDown = s.rig.link.Counts()
 	r.Traffic.PeakMemory, r.Traffic.ResentBytes = s.rig.memory, s.resent
 	return e

@@ -20,33 +20,6 @@ func (v *verdict) check(name string, ok bool, format string, args ...any) {
 	v.Checks = append(v.Checks, report.Check{Name: name, OK: ok, Detail: fmt.Sprintf(format, args...)})
 }
 
-// checkSegments compares what was opened with what the camera wrote, byte for
-// byte by SHA-256.
-func (e Evidence) checkSegments(v *verdict, l loot) {
-	found := map[string]int{}
-	sums := map[[32]byte]int{}
-	for _, it := range l.items {
-		if it.file != "" {
-			found[it.file]++
-			sums[it.sum]++
-		}
-	}
-	equal, twice, bytes := 0, 0, int64(0)
-	for i, seg := range e.Plan {
-		clip := e.Clips[i]
-		bytes += clip.Size
-		if found[seg.Name] > 0 && sums[clip.SHA256] > 0 {
-			equal++
-		}
-		twice += max(found[seg.Name]-1, sums[clip.SHA256]-1, 0)
-	}
-	strangers := max(len(found)-len(e.Plan), 0)
-	v.Drive.Length = (time.Duration(e.Loops) * e.Recording.Length).Seconds()
-	v.Drive.Segments, v.Drive.Opened, v.Drive.Bytes, v.Drive.Fixes = len(e.Plan), equal, bytes, e.fixes()
-	v.check("every segment opens again, byte for byte", equal == len(e.Plan), "%d of %d segments, %s", equal, len(e.Plan), report.Bytes(bytes))
-	v.check("nothing is stored twice", twice+l.twice+strangers == 0, "%d segments twice, %d objects twice, %d that nobody recorded", twice, l.twice, strangers)
-}
-
 func (e Evidence) checkFixes(v *verdict, l loot) {
 	found, agree := compareFixes(l.trips, e.Recording.Valid, e.Loops)
 	v.Drive.Found = found

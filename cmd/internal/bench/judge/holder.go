@@ -20,12 +20,13 @@ type Holder struct {
 	keys     trip.Keys
 	seen     map[string]bool          // paths
 	Segments map[string]envelope.Name // object of each segment, by the recorder's file name
+	Classes  map[envelope.Name]int    // in which it was seen last
 	Fixes    int
 }
 
 // NewHolder makes a key holder for the store of a collector.
 func NewHolder(store string, keys trip.Keys) *Holder {
-	return &Holder{store: store, keys: keys, seen: map[string]bool{}, Segments: map[string]envelope.Name{}}
+	return &Holder{store: store, keys: keys, seen: map[string]bool{}, Segments: map[string]envelope.Name{}, Classes: map[envelope.Name]int{}}
 }
 
 // Look opens what is new in the store.
@@ -34,7 +35,13 @@ func (h *Holder) Look(ctx context.Context) error {
 		return nil // the collector has not made it yet
 	}
 	var fault error
-	files, _ := trip.Find([]string{h.store}, func(_ string, err error) { fault = err })
+	faulty := func(path string, err error) {
+		// An object that changes its class is gone from where it was.
+		if _, gone := os.Lstat(path); !errors.Is(gone, os.ErrNotExist) {
+			fault = err
+		}
+	}
+	files, _ := trip.Find([]string{h.store}, faulty)
 	var fresh []trip.File
 	for _, f := range files {
 		if !h.seen[f.Path] {
@@ -42,7 +49,7 @@ func (h *Holder) Look(ctx context.Context) error {
 			fresh = append(fresh, f)
 		}
 	}
-	scan := trip.Scan{Keys: h.keys, Fault: func(_ string, err error) { fault = err }}
+	scan := trip.Scan{Keys: h.keys, Fault: faulty}
 	counts, err := scan.Each(ctx, fresh, h.take)
 	switch {
 	case err != nil:
@@ -56,8 +63,17 @@ func (h *Holder) Look(ctx context.Context) error {
 }
 
 func (h *Holder) take(e *trip.Entry) error {
+	class, err := classOf(e.Path)
+	if err != nil {
+		return err
+	}
+	_, known := h.Classes[e.Name]
+	h.Classes[e.Name] = class
 	if !trip.IsTrack(e.Record) {
 		h.Segments[e.Record.File.Reveal()] = e.Name
+		return nil
+	}
+	if known {
 		return nil
 	}
 	var content bytes.Buffer

@@ -19,8 +19,8 @@ type Evidence struct {
 	Recording player.Recording
 	Loops     int
 	Speed     float64
-	Plan      []player.Segment
-	Clips     []player.Clip // what the camera wrote, in the order of the plan
+	Plan      []player.Segment // with what the agent must leave alone
+	Clips     []player.Clip    // what the camera wrote, in the order of the plan
 	Kill      map[string]int
 	Cuts      int    // of the link
 	GaveUp    string // why the run did not wait any longer; "" if all arrived
@@ -42,10 +42,19 @@ type Evidence struct {
 	Topics map[string]bool // that were used
 	Device string          // id of the vehicle
 
+	Hostile *Hostile // nil: the recorder's folder was a good one
+
 	Started   time.Time     // the agent's first start
 	Stopped   time.Duration // what the agent took to end
 	StopLimit time.Duration
 	StopFault error // what was wrong with the end of a process
+}
+
+// Hostile is what is known of the hostile entries of a recorder's folder.
+type Hostile struct {
+	Entries int
+	Opened  []string                // what must not have been
+	Once    func(sum [32]byte) bool // a content that was whole when it was read, and is gone
 }
 
 // Judge opens what is in the store, checks all that has to hold and returns the
@@ -66,7 +75,10 @@ func Judge(ctx context.Context, e Evidence) (report.Report, report.Scenes, error
 	}
 	v := &verdict{&r}
 	v.check("everything arrived and has its receipt", e.GaveUp == "", "%s", cmp.Or(e.GaveUp, "the agent's spool owes nothing"))
-	e.checkSegments(v, l)
+	all, others := e.matches(l)
+	e.checkSegments(v, all, others, l.twice)
+	e.checkRecorder(v, all)
+	e.checkHostile(v, l)
 	e.checkFixes(v, l)
 	e.checkStore(ctx, v, l)
 	if err := e.checkAge(ctx, v, l); err != nil {

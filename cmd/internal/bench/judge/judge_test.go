@@ -165,10 +165,10 @@ func TestEachCheckBites(t *testing.T) {
 		fails []string
 	}{
 		"a segment is missing": {func(s *stage) {
-			s.Plan = append(s.Plan, player.Segment{Name: "x"})
+			s.Plan = append(s.Plan, player.Segment{Sample: player.Sample{Kind: player.Normal}, Name: "x"})
 			s.Clips = append(s.Clips, player.Clip{SHA256: [32]byte{1}})
 		}, []string{"byte for byte"}},
-		"a segment has other bytes": {func(s *stage) { s.Clips[1].SHA256[0]++ }, []string{"byte for byte"}},
+		"a segment has other bytes": {func(s *stage) { s.Clips[1].SHA256[0]++ }, []string{"byte for byte", "1 that nobody recorded"}},
 		"a segment is sealed twice": {func(s *stage) {
 			b, err := segments.Files.ReadFile(s.Plan[0].File)
 			require.NoError(t, err)

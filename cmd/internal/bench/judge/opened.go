@@ -24,8 +24,9 @@ import (
 type item struct {
 	report.Object
 	name   envelope.Name
-	path   string // in the store
-	file   string // the recorder's name; "" for a track
+	path   string   // in the store, under the class that keeps it longest
+	copies []string // under other classes
+	file   string   // the recorder's name; "" for a track
 	record record.Record
 	sum    [32]byte // of the content
 }
@@ -34,7 +35,7 @@ type item struct {
 type loot struct {
 	items  []item
 	faults []string // of objects that do not open or are not in order
-	twice  int      // objects that are in the store under two classes, or sealed twice
+	twice  int      // objects that are in the store under a second class, or sealed twice
 	trips  []trip.Trip
 }
 
@@ -67,8 +68,21 @@ func openAll(ctx context.Context, store, opened string, keys trip.Keys) (loot, e
 		l.faults = append(l.faults, fmt.Sprintf("%d objects are sealed to others", counts.Others))
 	}
 	l.twice = counts.Twice + tracks.Twice
+	l.findCopies(files)
 	l.trips = tracks.Trips()
 	return l, writeGPX(filepath.Join(opened, "track.gpx"), l.trips)
+}
+
+// findCopies notes under which other classes each object is.
+func (l *loot) findCopies(files []trip.File) {
+	for i := range l.items {
+		it := &l.items[i]
+		for _, f := range files {
+			if f.Path != it.path && filepath.Base(f.Path) == it.Name {
+				it.copies = append(it.copies, f.Path)
+			}
+		}
+	}
 }
 
 func openOne(ctx context.Context, opened string, out *trip.Output, e *trip.Entry) (item, error) {
@@ -80,9 +94,9 @@ func openOne(ctx context.Context, opened string, out *trip.Output, e *trip.Entry
 	if err != nil {
 		return item{}, err
 	}
-	class, err := strconv.Atoi(filepath.Base(filepath.Dir(e.Path)))
+	class, err := classOf(e.Path)
 	if err != nil {
-		return item{}, fmt.Errorf("object in a folder that is no class: %w", err)
+		return item{}, err
 	}
 	r := e.Record
 	return item{
@@ -90,6 +104,15 @@ func openOne(ctx context.Context, opened string, out *trip.Output, e *trip.Entry
 			Source: source(r), Opened: place},
 		name: e.Name, path: e.Path, file: r.File.Reveal(), record: r, sum: sum,
 	}, nil
+}
+
+// classOf is the retention class of an object by its path in the store.
+func classOf(path string) (int, error) {
+	class, err := strconv.Atoi(filepath.Base(filepath.Dir(path)))
+	if err != nil {
+		return 0, fmt.Errorf("object in a folder that is no class: %w", err)
+	}
+	return class, nil
 }
 
 // source is the record's source and channel in one word.
@@ -124,7 +147,16 @@ func writeGPX(path string, trips []trip.Trip) error {
 // checkForm tells what is wrong with an object as an outsider can see it: name,
 // header, number of stanzas, size.
 func checkForm(ctx context.Context, it item) error {
-	file, err := os.Open(it.path)
+	for _, path := range append(it.copies, it.path) {
+		if err := checkFile(ctx, path, it); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkFile(ctx context.Context, path string, it item) error {
+	file, err := os.Open(path)
 	if err != nil {
 		return err
 	}

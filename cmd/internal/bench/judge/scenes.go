@@ -31,8 +31,11 @@ func (e Evidence) scenes(l loot) (sc report.Scenes, err error) {
 	sc.Outsider.Listing = listing(e.Store, l)
 	sc.Track = points(l.trips, e.Speed)
 	for _, seg := range e.Plan {
+		if seg.Kind == "" || seg.Media != "" || seg.End <= seg.Begin {
+			continue
+		}
 		sc.Clips = append(sc.Clips, report.Clip{Begin: seg.Begin.Seconds(), End: seg.End.Seconds(),
-			Event: seg.Kind == player.Event, Rear: seg.Channel == player.Rear})
+			Event: seg.Kind == player.Event || seg.Lock != nil, Rear: seg.Channel == player.Rear})
 	}
 	i := slices.IndexFunc(l.items, func(it item) bool { return it.file != "" })
 	if i < 0 {

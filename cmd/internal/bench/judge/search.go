@@ -20,7 +20,16 @@ func (e Evidence) secrets() (*canary.Scanner, error) {
 	s.Secret("mark in the video", []byte(e.Mark))
 	s.Secret("vehicle number", []byte(e.Number))
 	for _, seg := range e.Plan {
-		s.Secret("file name of the recorder", []byte(strings.TrimSuffix(seg.Name, filepath.Ext(seg.Name))))
+		names := []string{seg.Name, seg.Opened}
+		if seg.Lock != nil {
+			names = append(names, seg.Lock.To)
+		}
+		for _, part := range strings.Split(strings.Join(names, "/"), "/") {
+			// Others are the same on every card.
+			if strings.ContainsAny(part, "0123456789") {
+				s.Secret("file name of the recorder", []byte(strings.TrimSuffix(part, filepath.Ext(part))))
+			}
+		}
 	}
 	for _, p := range e.Recording.Valid {
 		lat, lon, err := p.Degrees()

@@ -25,6 +25,9 @@ type Camera struct {
 	Mark    []byte              // goes into every segment
 	Opened  func(Segment)       // may be nil; called in the order of the drive, as is Closed
 	Closed  func(Segment, Clip) // may be nil
+	// Delivered waits until a segment was delivered; needed if one is to be
+	// locked after that.
+	Delivered func(context.Context, Segment) error
 }
 
 // A Clip is a segment that the camera has written and closed.
@@ -38,7 +41,8 @@ type Clip struct {
 const pieces = 8
 
 // step is one thing that the camera does: 0 opens the segment, pieces closes it
-// after the last piece, what lies between writes one piece.
+// after the last piece, what lies between writes one piece; what is above locks
+// it.
 type step struct {
 	at      time.Duration
 	segment int
@@ -53,6 +57,9 @@ func (c Camera) Play(ctx context.Context, plan []Segment, clock Clock) ([]Clip, 
 		for k := range pieces + 1 {
 			steps = append(steps, step{s.Begin + (s.End-s.Begin)*time.Duration(k)/pieces, i, k})
 		}
+		if s.Lock != nil {
+			steps = append(steps, step{s.Lock.At, i, pieces + 1})
+		}
 	}
 	slices.SortStableFunc(steps, func(a, b step) int { return cmp.Compare(a.at, b.at) })
 
@@ -61,7 +68,7 @@ func (c Camera) Play(ctx context.Context, plan []Segment, clock Clock) ([]Clip, 
 	for _, s := range steps {
 		err := clock.Wait(ctx, s.at)
 		if err == nil {
-			err = c.do(s, plan[s.segment], open, clips)
+			err = c.do(ctx, s, plan[s.segment], open, clips)
 		}
 		if err != nil {
 			for _, g := range open {
@@ -73,8 +80,17 @@ func (c Camera) Play(ctx context.Context, plan []Segment, clock Clock) ([]Clip, 
 	return clips, nil
 }
 
-func (c Camera) do(s step, seg Segment, open map[int]*growing, clips []Clip) error {
-	if s.piece == 0 {
+func (c Camera) do(ctx context.Context, s step, seg Segment, open map[int]*growing, clips []Clip) error {
+	g := open[s.segment]
+	switch {
+	case seg.From != "":
+		if s.piece == pieces {
+			clip, err := c.move(seg)
+			clips[s.segment] = clip
+			return err
+		}
+		return nil
+	case s.piece == 0:
 		g, err := c.open(seg)
 		if err != nil {
 			return err
@@ -84,13 +100,22 @@ func (c Camera) do(s step, seg Segment, open map[int]*growing, clips []Clip) err
 			c.Opened(seg)
 		}
 		return nil
-	}
-	g := open[s.segment]
-	if s.piece < pieces {
-		return g.write(g.size / pieces)
+	case s.piece < pieces:
+		if err := g.write(g.size / pieces); err != nil {
+			return err
+		}
+		if seg.LockFile && s.piece == pieces/2 {
+			return g.reopen()
+		}
+		return nil
+	case s.piece > pieces:
+		if err := c.Delivered(ctx, seg); err != nil {
+			return err
+		}
+		return seg.Lock.apply(c.Folder, seg.Name)
 	}
 	delete(open, s.segment)
-	clip, err := g.close()
+	clip, err := c.close(g, seg)
 	if err != nil {
 		return err
 	}
@@ -103,7 +128,7 @@ func (c Camera) do(s step, seg Segment, open map[int]*growing, clips []Clip) err
 
 // growing is a segment that the camera has open.
 type growing struct {
-	src  fs.File
+	src  io.Closer
 	rest io.Reader // the sample and after it the stamp
 	dst  *os.File
 	size int64 // of the sample
@@ -112,21 +137,48 @@ type growing struct {
 }
 
 func (c Camera) open(s Segment) (*growing, error) {
-	src, err := c.Samples.Open(s.File)
-	if err != nil {
-		return nil, fmt.Errorf("cannot read a clip: %w", err)
+	g := &growing{src: io.NopCloser(nil), rest: bytes.NewReader(s.Content), size: int64(len(s.Content)), sum: sha256.New()}
+	if s.Content == nil {
+		src, err := c.Samples.Open(s.File)
+		if err != nil {
+			return nil, fmt.Errorf("cannot read a clip: %w", err)
+		}
+		info, err := src.Stat()
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("cannot read a clip: %w", err), src.Close())
+		}
+		end := stamp(strings.ToLower(path.Ext(s.Name)), c.Mark, s.Index)
+		g.src, g.rest, g.size = src, io.MultiReader(src, bytes.NewReader(end)), info.Size()
 	}
-	info, err := src.Stat()
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("cannot read a clip: %w", err), src.Close())
+	var err error
+	if g.dst, err = c.create(s); err != nil {
+		return nil, errors.Join(fmt.Errorf("cannot write into the recorder's folder: %w", err), g.src.Close())
 	}
-	dst, err := os.OpenFile(filepath.Join(c.Folder, s.Name), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("cannot write into the recorder's folder: %w", err), src.Close())
-	}
-	end := stamp(strings.ToLower(path.Ext(s.Name)), c.Mark, s.Index)
-	return &growing{src: src, rest: io.MultiReader(src, bytes.NewReader(end)), dst: dst, size: info.Size(), sum: sha256.New()}, nil
+	return g, nil
 }
+
+// create makes the file of a segment, and before it the one that locks it.
+func (c Camera) create(s Segment) (*os.File, error) {
+	name := filepath.Join(c.Folder, cmp.Or(s.Opened, s.Name))
+	// Only below the recorder's folder, which is not the camera's to make.
+	if dir := path.Dir(s.Name); dir != "." {
+		for _, dir := range []string{filepath.Dir(name), filepath.Join(c.Folder, dir)} {
+			if err := os.MkdirAll(dir, 0o755); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if s.LockFile {
+		if err := os.WriteFile(name+lockSuffix, nil, 0o644); err != nil {
+			return nil, err
+		}
+	}
+	return os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+}
+
+// lockSuffix ends the name of a file that stands beside a segment while it is
+// written (commaai/openpilot).
+const lockSuffix = ".lock"
 
 func (g *growing) write(n int64) error {
 	m, err := io.CopyN(io.MultiWriter(g.dst, g.sum), g.rest, n)
@@ -137,13 +189,47 @@ func (g *growing) write(n int64) error {
 	return nil
 }
 
-// close writes all that is left and closes the segment.
-func (g *growing) close() (Clip, error) {
-	m, err := io.Copy(io.MultiWriter(g.dst, g.sum), g.rest)
-	if err = errors.Join(err, g.dst.Close(), g.src.Close()); err != nil {
+// reopen closes the file and opens it again: a lock file beside it says that it
+// is not finished all the same.
+func (g *growing) reopen() error {
+	err := g.dst.Close()
+	if err == nil {
+		g.dst, err = os.OpenFile(g.dst.Name(), os.O_APPEND|os.O_WRONLY, 0)
+	}
+	if err != nil {
+		return fmt.Errorf("cannot write a segment: %w", err)
+	}
+	return nil
+}
+
+// close writes all that is left, unless the segment is cut, gives it its last
+// name and closes it.
+func (c Camera) close(g *growing, s Segment) (clip Clip, err error) {
+	var m int64
+	if !s.Cut {
+		m, err = io.Copy(io.MultiWriter(g.dst, g.sum), g.rest)
+	}
+	name := filepath.Join(c.Folder, s.Name)
+	if err == nil && s.Opened != "" {
+		err = os.Rename(g.dst.Name(), name)
+	}
+	err = errors.Join(err, g.dst.Close(), g.src.Close())
+	if err == nil && s.LockFile {
+		err = os.Remove(name + lockSuffix)
+	}
+	if err != nil {
 		return Clip{}, fmt.Errorf("cannot write a segment: %w", err)
 	}
 	return Clip{SHA256: [32]byte(g.sum.Sum(nil)), Size: g.n + m, Closed: time.Now()}, nil
+}
+
+// move makes a segment of a file that was there.
+func (c Camera) move(s Segment) (Clip, error) {
+	if err := (Lock{How: Move, To: s.Name}).apply(c.Folder, s.From); err != nil {
+		return Clip{}, err
+	}
+	b, err := os.ReadFile(filepath.Join(c.Folder, s.Name))
+	return Clip{SHA256: sha256.Sum256(b), Size: int64(len(b)), Closed: time.Now()}, err
 }
 
 func (g *growing) abandon() error { return errors.Join(g.dst.Close(), g.src.Close()) }

@@ -10,10 +10,29 @@ import (
 // over. A run looks for the mark afterwards in every place where it must not be.
 func stamp(ext string, mark []byte, number int) []byte {
 	text := fmt.Appendf(nil, "%s %d\n", mark, number)
-	if ext == ".ts" {
+	switch ext {
+	case ".ts":
 		return nullPackets(text)
+	case ".hevc":
+		return suffixSEI(text)
 	}
 	return freeBox(text)
+}
+
+// suffixSEI is a NAL unit of H.265 with user data that nobody has registered (ITU-T
+// H.265, Annex B and section D.2.7).
+func suffixSEI(text []byte) []byte {
+	const suffixUnit, userData, idSize = 40, 5, 16
+	b := []byte{0, 0, 0, 1, suffixUnit << 1, 1, userData}
+	size := idSize + len(text)
+	for ; size >= 255; size -= 255 {
+		b = append(b, 255)
+	}
+	b = append(b, byte(size))
+	for range idSize {
+		b = append(b, 0xff)
+	}
+	return append(append(b, text...), 0x80)
 }
 
 // freeBox is an MP4 box of free space (ISO/IEC 14496-12 section 8.1.2).

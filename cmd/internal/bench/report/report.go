@@ -58,9 +58,17 @@ type Drive struct {
 	Length    float64 `json:"length_s"` // of the drive, all loops
 	Fixes     int     `json:"fixes"`    // valid RMC sentences of status A that were played
 	Found     int     `json:"fixes_found"`
-	Segments  int     `json:"segments"`
+	Segments  int     `json:"segments"`        // to be delivered, sidecars among them
 	Opened    int     `json:"segments_opened"` // byte for byte equal
 	Bytes     int64   `json:"bytes"`           // of all segments
+
+	Recorder    string `json:"recorder,omitempty"` // make of the camera, and below what it did
+	Sidecars    int    `json:"sidecars,omitempty"`
+	LockedEarly int    `json:"locked_before_sealed,omitempty"`
+	LockedLate  int    `json:"locked_after_delivered,omitempty"`
+	Hostile     int    `json:"hostile_entries,omitempty"`
+	LockedOld   int    `json:"locked_after_left,omitempty"`
+	Left        int    `json:"left_alone,omitempty"` // files that must not be delivered
 }
 
 // Times are measured by the bench and by the broker's capture.
