@@ -84,8 +84,8 @@ func (i *Intake) waits(c Camera, s camera.Segment, tag spool.Tag, waits bool) {
 	n := i.tally(c.Name)
 	first := waits && len(n.waiting) == 0
 	switch {
-	case !waits:
-		delete(n.waiting, s.File)
+	case !waits: // nor does it under the name that it had before it was locked
+		maps.DeleteFunc(n.waiting, func(file red.Text, t spool.Tag) bool { return file == s.File || t == tag })
 	case len(n.waiting) < maxWaiting:
 		n.waiting[s.File] = tag
 	}

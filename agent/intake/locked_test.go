@@ -113,6 +113,11 @@ func TestLockedWhileTheAgentWasDown(t *testing.T) {
 			r.insurer = []recipient.Key{id.Recipient()}
 		}, counts{Sealed: 1}, "event "},
 		"before the readers changed": {func(r *rig, _ spool.Entry) { r.since = r.boot + 1 }, counts{Sealed: 1}, "event "},
+		"in one stream with events, before the readers changed": {func(r *rig, e spool.Entry) {
+			old := r.file(e)
+			require.NoError(r.t, r.disk.Rename(old, strings.Replace("1"+old[1:], ".video.", ".event.", 1)))
+			r.since = r.boot + 1
+		}, counts{Promoted: 1}, "event video "},
 		"of a stream that is gone": {func(r *rig, e spool.Entry) {
 			old := r.file(e)
 			require.NoError(r.t, r.disk.Rename(old, strings.Replace(old, ".video.", ".movie.", 1)))

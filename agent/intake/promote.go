@@ -64,10 +64,14 @@ func (i *Intake) holds(tag spool.Tag) bool {
 func (i *Intake) promote(tag spool.Tag, rank int, st policy.Stream) (bool, error) {
 	for r := rank - 1; r >= 0; r-- {
 		e, ok := i.opt.Spool.Find(ranked(tag, r))
-		if !ok || e.Boot < i.opt.Since {
+		if !ok {
 			continue
 		}
-		stream, ok := i.opt.Streams.Promote(e.Stream, st)
+		stream := st.Name
+		if e.Stream != st.Name {
+			stream, ok = i.opt.Streams.Promote(e.Stream, st)
+			ok = ok && e.Boot >= i.opt.Since
+		}
 		if !ok {
 			continue
 		}

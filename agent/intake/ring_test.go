@@ -9,7 +9,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"roadseal/agent/policy"
 	"roadseal/hal/durable"
 )
 
@@ -88,12 +87,26 @@ func TestDeliveredObjectsMakeRoomForTheRing(t *testing.T) {
 	require.Equal(t, map[string]string{"video 20261124_053000_NF.mp4": "comes in its place"}, r.opened())
 }
 
-// TestTheRing: parking is overwritten too, what a person or an impact has marked
-// is not, and what comes from no recorder is none of it.
-func TestTheRing(t *testing.T) {
-	ring := map[string]bool{"normal": true, "lapse": true, "parking": true, "manual": false, "event": false}
-	for _, kind := range policy.Kinds {
-		require.Equal(t, ring[kind], policy.Ring(kind), kind)
+// TestALockedClipWaitsNoLonger: it is not of the ring any more.
+func TestALockedClipWaitsNoLonger(t *testing.T) {
+	const keep = 100 << 20
+	r := newRig(t)
+	s := &shelf{Disk: r.disk}
+	s.free.Store(1 << 40)
+	r.fsys = s
+	r.limits.KeepFree = keep
+	for _, f := range []string{"20261124_052800_NF.mp4", "20261124_052900_NF.mp4"} {
+		r.clip(f, "gives way "+f)
 	}
-	require.False(t, policy.Ring(""))
+	r.start()
+	r.until("sealed", func() bool { return r.Counts("dash").Sealed == 2 })
+	s.free.Store(keep - 1)
+	r.clip("20261124_053000_NF.mp4", "waits")
+	r.until("waits", func() bool { return r.Counts("dash").Waiting == 1 })
+	require.NoError(t, os.Rename(filepath.Join(r.record, "20261124_053000_NF.mp4"), filepath.Join(r.record, "20261124_053000_EF.mp4")))
+	r.until("sealed", func() bool { return r.Counts("dash").Sealed == 3 })
+	require.Zero(t, r.Counts("dash").Waiting)
+	require.Zero(t, r.Counts("dash").Overwritten)
+	r.stop()
+	require.Equal(t, "waits", r.opened()["event 20261124_053000_EF.mp4"])
 }

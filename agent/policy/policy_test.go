@@ -91,3 +91,40 @@ func TestFaults(t *testing.T) {
 	other := good
 	require.Len(t, complete(policy.Set{good, other}), 2, "same name, same source")
 }
+
+// TestPromote: an object changes its stream where nobody loses by it.
+func TestPromote(t *testing.T) {
+	one, other := reader(t), reader(t)
+	video := policy.Stream{Name: "video", To: []recipient.Key{one, other}, Priority: 3, Upload: policy.Always}
+	for name, c := range map[string]struct {
+		was  policy.Stream
+		st   policy.Stream
+		want string // "" for an object that is to be sealed anew
+	}{
+		"fewer readers":       {video, policy.Stream{To: []recipient.Key{other}, Priority: 1, Upload: policy.Always}, "event"},
+		"another reader":      {video, policy.Stream{To: []recipient.Key{one, reader(t)}, Priority: 1, Upload: policy.Always}, ""},
+		"of the same order":   {video, policy.Stream{To: video.To, Priority: 3, Upload: policy.Always}, "event"},
+		"that would be later": {video, policy.Stream{To: video.To, Priority: 4, Upload: policy.Always}, "video"},
+		"that would be held":  {video, policy.Stream{To: video.To, Priority: 1, Upload: policy.Hold}, "video"},
+		"that was held":       {policy.Stream{Name: "video", To: video.To, Priority: 1, Upload: policy.Hold}, policy.Stream{To: video.To, Priority: 3, Upload: policy.Always}, "event"},
+		"that is gone":        {policy.Stream{Name: "movie", To: video.To, Priority: 3, Upload: policy.Always}, policy.Stream{To: video.To, Priority: 1}, ""},
+	} {
+		c.st.Name = "event"
+		stream, ok := policy.Set{c.st, c.was}.Promote("video", c.st)
+		require.Equal(t, c.want != "", ok, name)
+		require.Equal(t, c.want, stream, name)
+	}
+}
+
+// TestRanks: each kind has one, and what is locked is above the ring.
+func TestRanks(t *testing.T) {
+	ring := map[string]bool{"normal": true, "lapse": true, "parking": true, "manual": false, "event": false}
+	for _, kind := range policy.Kinds {
+		require.Equal(t, ring[kind], policy.Ring(kind), kind)
+		require.Less(t, policy.Rank(kind), policy.Ranks)
+		for locked := range ring {
+			require.False(t, policy.Ring(kind) && !policy.Ring(locked) && policy.Rank(kind) >= policy.Rank(locked))
+		}
+	}
+	require.False(t, policy.Ring(""), "what comes from no recorder")
+}

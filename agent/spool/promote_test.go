@@ -132,6 +132,10 @@ func TestKeepFreeIsTheRings(t *testing.T) {
 	} {
 		k := newTank(t, spool.Options{KeepFree: 1000}, c.objects)
 		k.disk.free = c.free
+		if k.Tight() {
+			_, err := k.CreateRing(3, 1)
+			require.ErrorIs(t, err, spool.ErrKeepFree, name)
+		}
 		d, err := k.CreateRing(3, c.size)
 		if c.want != nil {
 			require.ErrorIs(t, err, c.want, name)
@@ -141,12 +145,22 @@ func TestKeepFreeIsTheRings(t *testing.T) {
 		}
 		require.Equal(t, c.gone, k.gone(), name)
 	}
-	k := newTank(t, spool.Options{KeepFree: 1000}, "3q100 3q100")
+	k := newTank(t, spool.Options{KeepFree: 1000}, "3q100 3s40 3d50 1q500")
+	for free, tight := range map[int64]bool{1100: false, 910: false, 909: true, 0: true} {
+		k.disk.free = free
+		require.Equal(t, tight, k.Tight(), free)
+	}
+	d, err := k.Create(1, 60)
+	require.NoError(t, err)
+	k.disk.free = 960
+	require.True(t, k.Tight(), "what is being sealed will take its room")
+	require.NoError(t, d.Discard())
+	k = newTank(t, spool.Options{KeepFree: 1000}, "3q100 3q100")
 	k.disk.free = 999
 	require.NoError(t, k.create(1, 100), "an event comes in the place of footage")
 	require.Equal(t, []string{"3q100"}, k.gone())
 	k.disk.free += 100
-	d, err := k.CreateRing(3, 100)
+	d, err = k.CreateRing(3, 100)
 	require.NoError(t, err)
 	require.NoError(t, d.Discard())
 	require.Len(t, k.gone(), 2, "what was credited may be taken by others: footage gives its own")

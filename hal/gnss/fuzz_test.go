@@ -164,7 +164,7 @@ func FuzzSetup(f *testing.F) {
 			said = said[n:]
 			c.run(200 * time.Millisecond)
 		}
-		report := c.run(20 * time.Second)
+		report := c.run(40 * time.Second)
 		require.LessOrEqual(t, len(c.heard), settings*2*3)
 		if len(said) == 0 {
 			require.Equal(t, settings, report.Acknowledged+len(report.Refused)+len(report.Unanswered))

@@ -25,8 +25,8 @@ type SetupOptions struct {
 
 // A Setup tells a u-blox receiver its settings, one command at a time. None of
 // its methods waits, so that the goroutine that reads the line can drive it. A
-// receiver that leaves a command unanswered, after three tries of both its
-// forms, is told nothing more: it is no u-blox, or does not hear.
+// receiver that leaves three tries of a command in both its forms unanswered is
+// told nothing more: it is no u-blox, or does not hear.
 type Setup struct {
 	o        SetupOptions
 	settings []setting
@@ -36,6 +36,7 @@ type Setup struct {
 	form     int           // the command of the setting that is tried, at first the one that did last time
 	forms    int           // how many have been tried
 	tries    int           // of that command
+	refused  bool          // in the form before
 	waiting  bool          // it is under way or sent
 	rest     []byte        // of it, not yet taken by the line
 	deadline time.Duration // of its answer
@@ -60,8 +61,14 @@ func NewSetup(o SetupOptions) *Setup {
 // Start begins anew: the port is open.
 func (s *Setup) Start() {
 	s.Stop()
-	s.at, s.form, s.forms, s.tries, s.quiet = 0, 0, 0, 0, 0
+	s.form, s.quiet = 0, 0
+	s.begin(0)
 	s.report = SetupReport{}
+}
+
+// begin turns to a setting.
+func (s *Setup) begin(at int) {
+	s.at, s.forms, s.tries, s.refused, s.waiting = at, 0, 0, false, false
 }
 
 // Stop ends it: the port is lost.
@@ -108,6 +115,9 @@ func (s *Setup) silence() {
 		return
 	case s.otherForm():
 		return
+	case s.refused: // it does not know the other form, and does not even refuse it
+		s.refuse()
+		return
 	}
 	for _, left := range s.settings[s.at:] {
 		s.report.Unanswered = append(s.report.Unanswered, left.name)
@@ -134,13 +144,17 @@ func (s *Setup) Answer(id uint16, acknowledged bool) {
 		// that to the next command, of which it says nothing but the kind.
 		s.quiet = s.o.Now() + answerTime
 	}
-	switch {
+	switch s.refused = s.refused || !acknowledged; {
 	case acknowledged:
 		s.report.Acknowledged++
-	case s.otherForm():
-		return
-	default:
-		s.report.Refused = append(s.report.Refused, s.settings[s.at].name)
+		s.begin(s.at + 1)
+	case !s.otherForm():
+		s.refuse()
 	}
-	s.at, s.forms, s.tries, s.waiting = s.at+1, 0, 0, false
+}
+
+// refuse gives up a setting that the receiver does not take.
+func (s *Setup) refuse() {
+	s.report.Refused = append(s.report.Refused, s.settings[s.at].name)
+	s.begin(s.at + 1)
 }

@@ -144,6 +144,14 @@ func TestSetupAnswers(t *testing.T) {
 		{"one is refused in both forms", func() func(uint16, []byte) string {
 			return func(id uint16, p []byte) string { return answer(id, id != 0x0608 && id != valset) }
 		}, settings - 1, []string{"rate 10Hz"}, 0, settings + 1},
+		{"one is refused, and its other form not answered", func() func(uint16, []byte) string {
+			return func(id uint16, p []byte) string {
+				if id == valset {
+					return ""
+				}
+				return answer(id, id != 0x0608)
+			}
+		}, settings - 1, []string{"rate 10Hz"}, 0, settings + 3},
 		{"all are refused", func() func(uint16, []byte) string {
 			return func(id uint16, p []byte) string { return answer(id, false) }
 		}, 0, []string{"message NAV-PVT", "message NAV-STATUS", "message RMC", "message GGA", "message GNS", "message GLL", "message GSA", "message GSV",

@@ -192,22 +192,6 @@ func (w *witness) Publish(topic string, payload []byte) error {
 	return w.Link.Publish(topic, payload)
 }
 
-// A moment is when a clip may be locked.
-type moment int
-
-const (
-	arriving  moment = iota // the collector says what it has
-	receipted               // its receipt is on its way
-	marking                 // and has come
-	marked                  // and is durable
-)
-
-func (d *drive) passes(m moment, name envelope.Name) {
-	if d.lock != nil {
-		d.lock(m, name)
-	}
-}
-
 // A ward is the spool, watched: an object is marked only after its receipt, and
 // when it is in the store.
 type ward struct {

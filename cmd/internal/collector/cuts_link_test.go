@@ -24,26 +24,29 @@ type flow struct {
 	body            int    // bytes of it that are still to come
 }
 
-// pass returns how much of p gets through, and whether the cut follows.
+// pass returns how much of p gets through, and whether the cut follows. Only
+// where messages count are they told apart: the bytes may be those of TLS.
 func (f *flow) pass(p []byte, c cut) (n int, ends bool) {
+	if !c.messages {
+		n = min(len(p), c.at-f.bytes)
+		f.bytes += n
+		return n, f.bytes == c.at
+	}
 	for n < len(p) && !ends {
 		step := 1
 		if f.body > 0 {
 			step = min(f.body, len(p)-n)
-			if !c.messages {
-				step = min(step, c.at-f.bytes)
-			}
 			f.body -= step
 		} else if f.header = append(f.header, p[n]); len(f.header) > 1 && p[n] < 0x80 {
 			for i, b := range f.header[1:] {
 				f.body |= int(b&0x7f) << (7 * i)
 			}
 		}
-		n, f.bytes = n+step, f.bytes+step
+		n += step
 		if f.body == 0 && len(f.header) > 1 && f.header[len(f.header)-1] < 0x80 {
 			f.messages, f.header = f.messages+1, nil
 		}
-		ends = c.messages && f.messages == c.at || !c.messages && f.bytes == c.at
+		ends = f.messages == c.at
 	}
 	return n, ends
 }
@@ -58,7 +61,10 @@ type cable struct {
 }
 
 func (c *cable) Write(p []byte) (int, error) {
-	if !c.cut.up || c.cut.at == 0 {
+	switch {
+	case c.over.Load():
+		return 0, errCut
+	case !c.cut.up || c.cut.at == 0:
 		return c.Conn.Write(p)
 	}
 	n, ends := c.up.pass(p, c.cut)

@@ -11,6 +11,22 @@ import (
 	"roadseal/crypto/envelope"
 )
 
+// A moment is when a clip may be locked.
+type moment int
+
+const (
+	arriving  moment = iota // the collector says what it has
+	receipted               // its receipt is on its way
+	marking                 // and has come
+	marked                  // and is durable
+)
+
+func (d *drive) passes(m moment, name envelope.Name) {
+	if d.lock != nil {
+		d.lock(m, name)
+	}
+}
+
 // A driver locks clips at one moment of their uploads.
 type driver struct {
 	t     *testing.T

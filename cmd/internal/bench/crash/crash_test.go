@@ -133,9 +133,10 @@ func TestWhatIsBrokenIsSeen(t *testing.T) {
 	require.Empty(t, l.examine(l.recover(t.Context(), untraced)))
 	require.Empty(t, l.fixesThere())
 
-	one, two := objectOf(t, l, l.cast.first[0]), objectOf(t, l, l.cast.first[1])
+	one, two := objectOf(t, l, l.cast.first[1]), objectOf(t, l, l.cast.first[2])
 	b := contentOf(t, one)
-	elsewhere := strings.Replace(one, "/3/", "/4/", 1)
+	elsewhere := strings.Replace(one, "/1/", "/4/", 1)
+	locked := l.path("cloud/store/pool", longest, l.store.names(l.cast.locked())[0])
 	record, err := l.ledger()
 	require.NoError(t, err)
 	require.NotEmpty(t, record.losses, "the held clip gave way")
@@ -159,6 +160,7 @@ func TestWhatIsBrokenIsSeen(t *testing.T) {
 		promised []string
 	}{
 		"an object is missing":          {lost, func() error { return os.Remove(one) }, nil},
+		"a locked clip is kept shorter": {lost, func() error { return os.Rename(locked, strings.Replace(locked, "/1/", "/3/", 1)) }, nil},
 		"an object has other bytes":     {damaged, func() error { return os.WriteFile(one, append([]byte("x"), b[1:]...), 0o600) }, nil},
 		"an object is no clip":          {damaged, func() error { return os.WriteFile(one, b[:len(b)-1], 0o600) }, nil},
 		"an object is there twice":      {twiceNamed, func() error { return os.WriteFile(elsewhere, b, 0o600) }, nil},

@@ -21,7 +21,7 @@ const lossFile = "3.00000001.0000000a.video.00112233445566778899aabbccddeeff.1f4
 // TestWhatIsOnRecord: only whole lines with the right check name a loss.
 func TestWhatIsOnRecord(t *testing.T) {
 	good := line("evicted " + lossFile)
-	want := []loss{{evicted, spooled{stream: "video", name: strings.Repeat("0123456789abcdef", 4), state: queued, size: 500}}}
+	want := []loss{{evicted, spooled{class: "3", stream: "video", name: strings.Repeat("0123456789abcdef", 4), state: queued, size: 500}}}
 	require.Equal(t, want, parseLosses("roadseal losses 1\n\n"+good+"\n").losses)
 	require.True(t, clip{sealed: 500}.gaveWay(want))
 	require.False(t, clip{sealed: 501}.gaveWay(want))

@@ -194,7 +194,7 @@ func (v *vehicle) drained() (bool, string, error) {
 	if s == nil || s.GNSS == nil || len(s.Cameras) == 0 {
 		return false, v.name + " says nothing", nil
 	}
-	pending := s.Cameras[0].Pending
+	pending := s.Cameras[0].Pending + s.Cameras[0].Waiting
 	return len(left)+pending+s.GNSS.InMemory == 0,
 		fmt.Sprintf("%s has %d objects, %d clips and %d fixes to deliver", v.name, len(left), pending, s.GNSS.InMemory), nil
 }
