@@ -23,7 +23,7 @@ GOBUILD  := CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "$(LDFLAGS
 # What is not in the way of the data is compiled without inlining: 0.5 MB less
 # on armv7 (docs/decisions.md). The patterns are matched from the last.
 COLD := -gcflags=all=-l -gcflags=runtime/...= -gcflags=internal/...= -gcflags=crypto/internal/...= \
-	-gcflags=golang.org/x/crypto/...= -gcflags=github.com/cloudflare/circl/...= -gcflags=roadseal/...=
+	-gcflags=golang.org/x/crypto/...= -gcflags=vendor/golang.org/x/crypto/...= -gcflags=github.com/cloudflare/circl/...= -gcflags=roadseal/...=
 # Above this the armv7 agent no longer fits its place in flash.
 MAX_AGENT := 8000000
 
@@ -129,10 +129,25 @@ cross-test: ## unit tests of the vehicle's code for armv7 and arm64 under emulat
 	@for t in "arm qemu-arm" "arm64 qemu-aarch64"; do set -- $$t; echo "tests on linux/$$1 under $$2"; \
 		GOOS=linux GOARCH=$$1 GOARM=7 CGO_ENABLED=0 go test -short -exec $$2 $$(go list ./agent/... ./crypto/... ./hal/...); done
 
+# What "make speed" measures: some of upload, link, memory, drive, arm; empty = all
+# that can be done here.
+MEASURE ?=
+.PHONY: speed
+speed: build cross ## upload, link, memory, processor time and ARM instructions beside peers (15 minutes; all of it only as root)
+	@echo "building age (the stock command) for this machine, armv7 and arm64"
+	@CGO_ENABLED=0 go build -buildvcs=false -o $(BIN)/age filippo.io/age/cmd/age
+	@GOOS=linux GOARCH=arm GOARM=7 CGO_ENABLED=0 go build -buildvcs=false -o $(BIN)/age-armv7 filippo.io/age/cmd/age
+	@GOOS=linux GOARCH=arm64 CGO_ENABLED=0 go build -buildvcs=false -o $(BIN)/age-arm64 filippo.io/age/cmd/age
+	@mkdir -p out; $(BIN)/roadseal-bench speed --age $(BIN)/age $(MEASURE)
+
+
 ##@ other
 .PHONY: bench
-bench: ## the benchmarks of docs/benchmarks.md
-	@go test -run "^$$" -bench . -benchmem -count 5 ./crypto/seal ./hal/gnss
+bench: ## all of docs/benchmarks.md that has a limit or a peer (20 minutes on a quiet machine)
+	@go test -run '^$$' -bench . -benchtime 15x ./crypto/seal
+	@go test -run '^$$' -bench . -benchmem -count 5 ./hal/gnss
+	@go test -count 1 -v -run TestMemory ./cmd/roadseal-agent | grep VmHWM
+	@$(MAKE) --no-print-directory speed
 
 .PHONY: clean
 clean: ## remove what the other targets made

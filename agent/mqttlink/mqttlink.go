@@ -284,8 +284,9 @@ func (s *Session) end(err error) {
 // Publish hands a message with QoS 1 to the connection and returns when the
 // one before it has been written to the socket, which Pace may delay, and while
 // fewer than InFlight wait for the broker. That and a later PUBACK say nothing
-// about what becomes of the message. The payload must not be changed any more.
-// A broker that acknowledges nothing for long ends the session.
+// about what becomes of the message. The payload must not be changed until the
+// next Publish has returned. A broker that acknowledges nothing for long ends
+// the session.
 //
 // It fails on a topic that is empty, longer than 256 bytes, not UTF-8 or with a
 // wildcard, and with the reason once the session is over.

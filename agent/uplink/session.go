@@ -35,6 +35,7 @@ type session struct {
 	refusals int       // since the last block or object was taken
 	progress bool
 	buf      [wire.MaxBlocks * wire.BlockSize]byte
+	out      [2][]byte // DATA messages, in turns: the link has the last one
 }
 
 func (s *session) run(ctx context.Context) error {

@@ -29,7 +29,8 @@ import (
 
 // A Link is a session with the broker; *mqttlink.Session is one.
 type Link interface {
-	// Publish hands over a message; the link keeps the payload.
+	// Publish hands over a message. The link has the payload until the next
+	// Publish has returned, or for good if there is none.
 	Publish(topic string, payload []byte) error
 	Messages() <-chan mqttlink.Message
 	// Done is closed when the link is lost; Err is not nil then.

@@ -37,15 +37,17 @@ func (s *session) sendOne() (sent bool, err error) {
 
 func (s *session) send(t *transfer, f flight, data []byte) error {
 	msg := wire.Data{Object: t.entry.Name, Size: t.entry.Size, Index: uint32(f.first), Blocks: data}
-	payload, err := msg.MarshalBinary()
+	s.number++
+	turn := &s.out[s.number%2]
+	payload, err := msg.AppendBinary((*turn)[:0])
 	if err != nil {
 		return err
 	}
+	*turn = payload
 	if err := s.link.Publish(wire.UpTopic(s.o.Device), payload); err != nil {
 		return err
 	}
 	s.flying++
-	s.number++
 	f.number = s.number
 	if len(t.flights) == 0 {
 		t.due = time.Now().Add(t.patience)

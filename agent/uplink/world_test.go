@@ -148,7 +148,7 @@ func (w *world) connect(ctx context.Context) (uplink.Link, error) {
 func (l *link) end(err error) { l.once.Do(func() { l.err = err; close(l.done) }) }
 
 func (l *link) Publish(topic string, payload []byte) error {
-	m, err := wire.Parse(payload)
+	m, err := wire.Parse(bytes.Clone(payload)) // which is used again
 	require.NoError(l.w.t, err)
 	require.Equal(l.w.t, wire.UpTopic(device), topic)
 	select {

@@ -31,10 +31,15 @@ func (h Have) MarshalBinary() ([]byte, error) {
 
 // MarshalBinary implements Message.
 func (d Data) MarshalBinary() ([]byte, error) {
+	return d.AppendBinary(make([]byte, 0, headerSize+4+len(d.Blocks)))
+}
+
+// AppendBinary appends the message to b (encoding.BinaryAppender).
+func (d Data) AppendBinary(b []byte) ([]byte, error) {
 	if err := d.check(); err != nil {
 		return nil, err
 	}
-	b := header(typeData, d.Object, d.Size, 4+len(d.Blocks))
+	b = appendHeader(b, typeData, d.Object, d.Size)
 	b = binary.BigEndian.AppendUint32(b, d.Index)
 	return append(b, d.Blocks...), nil
 }
@@ -50,7 +55,11 @@ func (r Refused) MarshalBinary() ([]byte, error) {
 
 // header begins a message that grows by more bytes.
 func header(kind byte, object envelope.Name, size int64, more int) []byte {
-	b := append(make([]byte, 0, headerSize+more), Version, kind)
+	return appendHeader(make([]byte, 0, headerSize+more), kind, object, size)
+}
+
+func appendHeader(b []byte, kind byte, object envelope.Name, size int64) []byte {
+	b = append(b, Version, kind)
 	b = append(b, object[:]...)
 	return binary.BigEndian.AppendUint64(b, uint64(size))
 }

@@ -161,7 +161,7 @@ func TestBrokers(t *testing.T) {
 	for _, option := range [][]string{{"--broker", "mosquitto"}, {"--broker-profile", "aws"}} {
 		t.Run(option[1], func(t *testing.T) {
 			t.Parallel()
-			if _, err := mosquitto.Find(); err != nil && option[0] == "--broker" {
+			if _, err := mosquitto.Find("mosquitto"); err != nil && option[0] == "--broker" {
 				t.Skip("needs mosquitto, which is not installed")
 			}
 			out := filepath.Join(t.TempDir(), "drive")

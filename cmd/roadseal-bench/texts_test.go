@@ -31,7 +31,7 @@ func TestCommands(t *testing.T) {
 	untried, err := clitest.Untried(root(), "testdata/script")
 	require.NoError(t, err)
 	// Whole runs: the other tests and make run them.
-	runs := []string{"demo", "drive", "recorders", "crash", "soak"}
+	runs := []string{"demo", "drive", "recorders", "crash", "soak", "speed"}
 	untried = slices.DeleteFunc(untried, func(e string) bool { return slices.Contains(runs, strings.Fields(e)[1]) })
 	require.Empty(t, untried, "no script runs these examples")
 }

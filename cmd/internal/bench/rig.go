@@ -84,7 +84,7 @@ func (r *rig) launch(name, path string, args ...string) (*process.Process, error
 
 // startMosquitto starts it with the shipped configuration, and who listens.
 func (r *rig) startMosquitto(ctx context.Context) error {
-	program, err := mosquitto.Find()
+	program, err := mosquitto.Find("mosquitto")
 	if err != nil {
 		return err
 	}

@@ -80,6 +80,11 @@ func (q *Process) PID() int { return q.cmd.Process.Pid }
 // started the process.
 func (q *Process) PeakMemory() int64 { return q.peak }
 
+// CPU is the processor time, user and system, of a process that has ended.
+func (q *Process) CPU() time.Duration {
+	return q.cmd.ProcessState.UserTime() + q.cmd.ProcessState.SystemTime()
+}
+
 // measure notes the peak; a process that is gone has none.
 func (q *Process) measure() {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", q.PID()))

@@ -159,7 +159,7 @@ func (w *world) deadOnce(ctx context.Context, v *vehicle) error {
 	if n, err := established(pid); n == 0 || err != nil || !v.listens {
 		return err
 	}
-	if err := w.net.deaden(v.index); err != nil {
+	if err := w.net.Deaden(v.index); err != nil {
 		return err
 	}
 	begin := time.Now()
@@ -171,7 +171,7 @@ func (w *world) deadOnce(ctx context.Context, v *vehicle) error {
 		noticed = n == 0
 	}
 	took := time.Since(begin)
-	if fault := w.net.revive(v.index); err != nil || fault != nil {
+	if fault := w.net.Revive(v.index); err != nil || fault != nil {
 		return fmt.Errorf("cannot watch a dead link: %w", cmp.Or(err, fault))
 	}
 	switch {

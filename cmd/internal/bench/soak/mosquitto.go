@@ -10,7 +10,7 @@ import (
 
 // startMosquitto starts it and waits until it listens.
 func (h *hub) startMosquitto(ctx context.Context) error {
-	program, err := mosquitto.Find()
+	program, err := mosquitto.Find("mosquitto")
 	if err != nil {
 		return err
 	}

@@ -3,9 +3,7 @@ package soak
 import (
 	"context"
 	"encoding/hex"
-	"errors"
 	"math/rand/v2"
-	"net"
 	"os"
 	"path/filepath"
 	"testing"
@@ -74,43 +72,6 @@ func TestSourceTagIsTheAgents(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, agentTag(t, dir, key), got)
 	}
-}
-
-// TestDeadLink: what is sent over a dead link vanishes, and the link comes back
-// with its connections.
-func TestDeadLink(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("network namespaces need root")
-	}
-	n, err := newNetwork()
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, n.close()) })
-	require.NoError(t, n.join(7))
-	l, err := n.listen(7)
-	require.NoError(t, err)
-	defer l.Close()
-	var c net.Conn
-	done := make(chan error)
-	go func() {
-		done <- within(n.vehicle(7), func() (err error) { c, err = net.Dial("tcp", l.Addr().String()); return err })
-	}()
-	require.NoError(t, <-done)
-	defer c.Close()
-	far, err := l.Accept()
-	require.NoError(t, err)
-	defer far.Close()
-
-	require.NoError(t, n.deaden(7))
-	_, err = c.Write([]byte("x"))
-	require.NoError(t, err, "nobody is told")
-	require.NoError(t, far.SetReadDeadline(time.Now().Add(100*time.Millisecond)))
-	_, err = far.Read(make([]byte, 1))
-	require.True(t, errors.Is(err, os.ErrDeadlineExceeded), "%v", err)
-
-	require.NoError(t, n.revive(7))
-	require.NoError(t, far.SetReadDeadline(time.Now().Add(30*time.Second)))
-	_, err = far.Read(make([]byte, 1))
-	require.NoError(t, err, "TCP sends it again")
 }
 
 // agentTag lets the agent's own code compute the tag of the one clip in dir.

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"roadseal/cmd/internal/bench/netns"
 	"roadseal/cmd/internal/bench/pki"
 	"roadseal/cmd/internal/bench/player"
 	"roadseal/cmd/internal/bench/process"
@@ -32,8 +33,8 @@ type world struct {
 	fleet      []*vehicle
 	hub        *hub
 	witness    *witness
-	net        *network // nil: no dead links
-	left       []string // faults that are left out
+	net        *netns.Network // nil: no dead links
+	left       []string       // faults that are left out
 
 	mu       sync.Mutex
 	faults   Faults
@@ -119,12 +120,12 @@ func (w *world) connect() (err error) {
 		w.leave(what, errors.New("as asked"))
 		return nil
 	}
-	w.net, err = newNetwork()
+	w.net, err = netns.New()
 	if err == nil || w.o.Netns == On {
 		return err
 	}
 	w.leave(what, err)
-	err = w.net.close()
+	err = w.net.Close()
 	w.net = nil
 	return err
 }
@@ -145,7 +146,7 @@ func (w *world) newVehicle(i int, d pki.Device) (*vehicle, error) {
 		}
 	}
 	if v.role.netns && w.net != nil {
-		if err := w.net.join(i); err != nil {
+		if err := w.net.Join(i); err != nil {
 			return v, err
 		}
 	}
@@ -185,8 +186,8 @@ func (w *world) equip(v *vehicle) (err error) {
 		args = append(wallclock.Command(w.o.Programs.Bench, v.clock), args...)
 	}
 	if v.role.netns && w.net != nil {
-		args = append([]string{"ip", "netns", "exec", w.net.vehicle(v.index)}, args...)
-		l, err = w.net.listen(v.index)
+		args = append([]string{"ip", "netns", "exec", w.net.Vehicle(v.index)}, args...)
+		l, err = w.net.Listen(v.index, 0)
 	} else {
 		l, err = net.Listen("tcp", "127.0.0.1:0")
 	}
@@ -229,7 +230,7 @@ func (w *world) close(keep bool) error {
 		errs = append(errs, w.witness.close())
 	}
 	if w.net != nil {
-		errs = append(errs, w.net.close())
+		errs = append(errs, w.net.Close())
 	}
 	return errors.Join(errs...)
 }

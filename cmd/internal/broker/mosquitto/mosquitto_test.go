@@ -31,7 +31,7 @@ type scene struct {
 // start runs mosquitto with the shipped files, in which change, if not nil,
 // alters the access rules. The test is skipped where it is not installed.
 func start(t *testing.T, change func(rules string) string) *scene {
-	program, err := mosquitto.Find()
+	program, err := mosquitto.Find("mosquitto")
 	if err != nil {
 		t.Skip("needs mosquitto, which is not installed")
 	}
