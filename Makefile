@@ -23,11 +23,16 @@ GOBUILD  := CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "$(LDFLAGS
 # What is not in the way of the data is compiled without inlining: 0.5 MB less
 # on armv7 (docs/decisions.md). The patterns are matched from the last.
 COLD := -gcflags=all=-l -gcflags=runtime/...= -gcflags=internal/...= -gcflags=crypto/internal/...= \
-	-gcflags=golang.org/x/crypto/...= -gcflags=vendor/golang.org/x/crypto/...= -gcflags=github.com/cloudflare/circl/...= -gcflags=roadseal/...=
+	-gcflags=golang.org/x/crypto/...= -gcflags=vendor/golang.org/x/crypto/...= -gcflags=github.com/cloudflare/circl/...= \
+	-gcflags=roadseal/crypto/...= -gcflags=roadseal/hal/gnss=
 # Above this the armv7 agent no longer fits its place in flash.
 MAX_AGENT := 8000000
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
+NFPM := github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.43.4
+# What packages are dated: the bytes depend on the commit alone.
+SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 1795500000)
+export SOURCE_DATE_EPOCH VERSION NFPM
 
 ##@ to begin with
 .PHONY: help
@@ -116,6 +121,33 @@ cross: ## build the agent for armv7 and arm64 and check its size
 	@for a in armv7 arm64; do n=$$(stat -c %s $(BIN)/roadseal-agent-$$a); echo "roadseal-agent $$a: $$n bytes (limit $(MAX_AGENT))"; test $$n -le $(MAX_AGENT); done
 	@GOOS=linux GOARCH=arm GOARM=7 CGO_ENABLED=0 go build -trimpath -buildvcs=false -o $(BIN)/symbols ./cmd/roadseal-agent
 	@if go tool nm $(BIN)/symbols | grep -q 'text/template.(\*Template).Execute$$'; then echo "the agent links text/template"; exit 1; fi; rm $(BIN)/symbols
+
+.PHONY: sbom
+sbom: cross ## bills of materials (CycloneDX) and licences of the agent, from its build information
+	@for a in armv7 arm64; do go run ./cmd/internal/sbom $(BIN)/roadseal-agent-$$a $(VERSION); done
+
+# The amd64 one is for the test in a chroot.
+.PHONY: packages
+packages: sbom ## .deb (arm64, armhf, amd64) and .ipk (arm64, armv7) of the agent into out/packages
+	@rm -rf out/packages
+	@GOOS=linux GOARCH=amd64 $(GOBUILD) $(COLD) -o $(BIN)/roadseal-agent-amd64 ./cmd/roadseal-agent
+	@go run ./cmd/internal/sbom $(BIN)/roadseal-agent-amd64 $(VERSION)
+	@for p in "deb amd64" "deb arm64" "deb armv7" "ipk arm64" "ipk armv7"; do set -- $$p; docs/deploy/package/build $$1 $$2 $(BIN)/roadseal-agent-$$2 out/packages; done
+	@cd out/packages && sha256sum -- *
+
+.PHONY: reproducible
+reproducible: ## packages of the last commit, built in two directories, have the same bytes
+	@.ci/reproducible
+
+.PHONY: unit
+unit: ## rate the systemd unit (limit 1.5) and check the scripts (needs systemd, shellcheck)
+	@systemd-analyze security --offline=true --threshold=15 --no-pager docs/deploy/roadseal-agent.service | tail -n 1
+	@shellcheck -s sh docs/deploy/roadseal-agent.init docs/deploy/package/{postinst,prerm,postrm}
+	@shellcheck docs/deploy/package/build .ci/chroot .ci/reproducible
+
+.PHONY: chroot
+chroot: build packages ## install the package in a fresh Debian 12 and run it there (needs root, debootstrap, systemd-container, qemu-user)
+	@.ci/chroot
 
 .PHONY: ledger
 ledger: ## what costs what in the armv7 agent: bytes of code and data by origin

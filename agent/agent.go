@@ -35,6 +35,7 @@ import (
 	"roadseal/crypto/seal"
 	"roadseal/hal/durable"
 	"roadseal/hal/vehicle"
+	"roadseal/hal/watchdog"
 )
 
 // SpoolDir is the folder of the spool in the state directory.
@@ -49,6 +50,9 @@ type Options struct {
 	Version string    // of the software, for status
 	Build   time.Time // of the software: no trusted time is earlier
 	Log     *slog.Logger
+	// Watchdog learns of the progress of every worker; nil = one that tells
+	// nobody but the status.
+	Watchdog *watchdog.Watchdog
 }
 
 // An Agent is made by New, run once and closed.
@@ -87,6 +91,9 @@ type Agent struct {
 func New(o Options) (*Agent, error) {
 	if err := seal.SelfTest(); err != nil {
 		return nil, fmt.Errorf("the sealing self-test does not pass on this processor, nothing is started: %w", err)
+	}
+	if o.Watchdog == nil {
+		o.Watchdog = watchdog.New(watchdog.Notifier{}, o.Log)
 	}
 	cfg := *o.Config
 	a := &Agent{opt: o, cfg: &cfg, log: o.Log, started: time.Now(), power: make(chan struct{}, 1)}
@@ -241,22 +248,29 @@ const flushTime = 4 * time.Second
 // left or a clip to be synced, and on a power failure event clips are sealed
 // while power lasts.
 func (a *Agent) Run(ctx context.Context) error {
+	asked := ctx
 	watch, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	var folders errgroup.Group // they watch on while the last event clips are sealed
 	for _, c := range a.cameras {
-		folders.Go(func() error { return c.Folder.Run(watch) })
+		a.work(watch, &folders, worker{"folder of camera " + c.Name, c.Folder.Run})
 	}
 	ctx, end := context.WithCancel(ctx)
 	defer end()
 	var others errgroup.Group
-	for _, part := range []func(context.Context) error{a.intake.Segments, a.uplink.Run, a.report, a.tell, a.awaitRoom} {
-		others.Go(func() error {
+	for _, w := range []worker{{"sealing", a.intake.Segments}, {"uplink", a.uplink.Run}, {"report", a.report},
+		{"health stream", a.tell}, {"room on the disk", a.awaitRoom}} {
+		run := w.run
+		w.run = func(ctx context.Context) error {
 			defer end() // none ends before ctx but by a fault
-			return unlessCanceled(part(ctx))
-		})
+			return unlessCanceled(run(ctx))
+		}
+		a.work(ctx, &others, w)
 	}
 	since, power, err := a.record(ctx, end)
+	if asked.Err() != nil || power {
+		a.tellManager(a.opt.Watchdog.Stopping())
+	}
 	err = errors.Join(unlessCanceled(err), a.finish(since, power))
 	stop()
 	err = errors.Join(err, others.Wait(), unlessCanceled(folders.Wait()))
@@ -268,18 +282,48 @@ func (a *Agent) Run(ctx context.Context) error {
 	return err
 }
 
+// A worker is a part with a loop of its own. Its name is for logs.
+type worker struct {
+	name string
+	run  func(context.Context) error
+}
+
+// work starts a worker in g, under the eyes of the watchdog.
+func (a *Agent) work(ctx context.Context, g *errgroup.Group, w worker) {
+	g.Go(func() error {
+		ctx, leave := a.opt.Watchdog.Join(ctx, w.name)
+		defer leave()
+		return w.run(ctx)
+	})
+}
+
+// watch tells the service manager that the agent has begun, and for as long as
+// every worker makes progress that it lives. It is started after them.
+func (a *Agent) watch(ctx context.Context) error {
+	a.tellManager(a.opt.Watchdog.Ready("started"))
+	return a.opt.Watchdog.Run(ctx)
+}
+
+// tellManager notes that the service manager could not be told something.
+func (a *Agent) tellManager(err error) {
+	if err != nil {
+		a.log.Warn("cannot tell the service manager", "reason", err)
+	}
+}
+
 // record runs the way of the fixes until ctx ends. It reports when that was,
 // and whether failing power was the reason, which also ends ctx.
 func (a *Agent) record(ctx context.Context, end context.CancelFunc) (since time.Time, power bool, err error) {
 	defer end()
 	g, ctx := errgroup.WithContext(ctx)
-	parts := []func(context.Context) error{a.vehicle.Run, a.intake.Documents}
+	workers := []worker{{"ignition", a.vehicle.Run}, {"sealing of fixes", a.intake.Documents}}
 	if a.receiver != nil {
-		parts = append(parts, a.receiver.Run)
+		workers = append(workers, worker{"serial port", a.receiver.Run})
 	}
-	for _, part := range parts {
-		g.Go(func() error { return part(ctx) })
+	for _, w := range workers {
+		a.work(ctx, g, w)
 	}
+	g.Go(func() error { return a.watch(ctx) })
 	g.Go(func() error {
 		select {
 		case <-ctx.Done():

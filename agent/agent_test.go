@@ -73,7 +73,12 @@ func newUnit(t *testing.T) *unit {
 	gps, tty, err := pty.Open()
 	require.NoError(t, err)
 	u.gps = gps
-	t.Cleanup(func() { require.NoError(t, gps.Close()); require.NoError(t, tty.Close()) })
+	t.Cleanup(func() {
+		if u.gps != nil {
+			require.NoError(t, gps.Close())
+		}
+		require.NoError(t, tty.Close())
+	})
 	require.NoError(t, os.Symlink(tty.Name(), filepath.Join(u.dir, "gps0")))
 	require.NoError(t, os.Mkdir(filepath.Join(u.dir, "record"), 0o700))
 	u.certificate()

@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -20,7 +18,7 @@ import (
 	"roadseal/agent/wire"
 	"roadseal/crypto/mtls"
 	"roadseal/crypto/seal"
-	"roadseal/hal/durable"
+	"roadseal/hal/camera"
 )
 
 // Levels of a Finding.
@@ -39,9 +37,18 @@ type Finding struct {
 
 // A checker gathers findings.
 type checker struct {
+	CheckOptions
 	cfg   *config.Config
 	clock *mtls.Clock
 	all   []Finding
+}
+
+// CheckOptions are what Check is about.
+type CheckOptions struct {
+	Config  *config.Config
+	Build   time.Time // of the software: no trusted time is earlier
+	Offline bool      // leave the broker alone
+	Root    string    // where /proc, /run/udev, /etc and /lib of the machine are found; "" is /
 }
 
 func (k *checker) add(level, subject, format string, args ...any) {
@@ -57,19 +64,23 @@ func (k *checker) result(subject string, err error, good string, args ...any) {
 	k.add(OK, subject, good, args...)
 }
 
-// Check tries what an agent with this configuration needs, without recording
-// or changing anything.
-func Check(ctx context.Context, cfg *config.Config, build time.Time, offline bool) []Finding {
-	k := &checker{cfg: cfg, clock: mtls.NewClock(build)}
+// Check tries what an agent with this configuration needs, as the user who calls
+// it, without recording anything. In directories of the agent that exist it
+// writes a small file and removes it again.
+func Check(ctx context.Context, o CheckOptions) []Finding {
+	k := &checker{CheckOptions: o, cfg: o.Config, clock: mtls.NewClock(o.Build)}
+	k.user()
 	k.result("sealing", seal.SelfTest(), "self-test passed")
 	k.certificate()
-	running := k.directory("state", cfg.Device.State, true)
-	k.directory("run", cfg.Device.Run, false)
-	k.port()
+	running := k.directory("state", o.Config.Device.State, true)
+	k.directory("run", o.Config.Device.Run, false)
+	k.memory()
+	k.time()
+	k.port(running)
 	k.cameras(ctx)
 	k.streams()
 	switch {
-	case offline:
+	case o.Offline:
 	case running:
 		k.add(OK, "broker", "not tried: an agent is running, and a second connection would end its own; see status")
 	default:
@@ -102,78 +113,6 @@ func (k *checker) certificate() {
 	}
 }
 
-// Magic numbers of file systems, linux/magic.h.
-const (
-	msdosMagic = 0x4d44
-	exfatMagic = 0x2011bab0
-	tmpfsMagic = 0x01021994
-)
-
-// directory checks a directory that the agent writes to and reports whether an
-// agent holds its lock.
-func (k *checker) directory(name, path string, lasting bool) (running bool) {
-	subject := "[device] " + name
-	exists := path
-	for {
-		if _, err := os.Stat(exists); err == nil || exists == "/" {
-			break
-		}
-		exists = filepath.Dir(exists)
-	}
-	if err := unix.Access(exists, unix.W_OK|unix.X_OK); err != nil {
-		k.add(Bad, subject, "cannot be written by this user: %v", err)
-		return false
-	}
-	var st unix.Statfs_t
-	if err := unix.Statfs(exists, &st); err != nil {
-		k.add(Bad, subject, "%v", err)
-		return false
-	}
-	free := int64(st.Bavail) * int64(st.Bsize)
-	switch {
-	case lasting && (st.Type == msdosMagic || st.Type == exfatMagic):
-		k.add(Bad, subject, "is on FAT or exFAT, which loses files at a power cut: use ext4, f2fs or ubifs")
-	case lasting && st.Type == tmpfsMagic:
-		k.add(Bad, subject, "is in memory (tmpfs): every object that is not yet delivered is lost at a power cut")
-	case lasting && free < int64(k.cfg.Spool.KeepFree):
-		k.add(Bad, subject, "%d MB free, less than [spool] keep_free: nothing would be sealed", free/1e6)
-	default:
-		k.add(OK, subject, "writable, %d MB free", free/1e6)
-	}
-	if !lasting || exists != path {
-		return false
-	}
-	d, err := durable.OpenExisting(path)
-	if err != nil {
-		return false
-	}
-	defer d.Close()
-	lock, err := d.Lock(lockFile)
-	if err == nil {
-		_ = lock.Close() // the file stays; the agent makes it too
-	}
-	return errors.Is(err, durable.ErrLocked)
-}
-
-func (k *checker) port() {
-	if k.cfg.GNSS == nil {
-		return
-	}
-	st, err := os.Stat(k.cfg.GNSS.Port)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		k.add(Bad, "gnss", "[gnss] port is not there: receiver unplugged, or another path (see /dev/serial/by-id)")
-	case err != nil:
-		k.add(Bad, "gnss", "[gnss] port: %v", errors.Unwrap(err))
-	case st.Mode()&os.ModeCharDevice == 0:
-		k.add(Bad, "gnss", "[gnss] port is not a serial device")
-	case unix.Access(k.cfg.GNSS.Port, unix.R_OK|unix.W_OK) != nil:
-		k.add(Bad, "gnss", "[gnss] port may not be opened by this user: add the user to the port's group (often dialout)")
-	default:
-		k.add(OK, "gnss", "port is there and may be opened")
-	}
-}
-
 func (k *checker) cameras(ctx context.Context) {
 	for _, c := range k.cfg.Cameras {
 		subject := "camera " + c.Name
@@ -189,11 +128,45 @@ func (k *checker) cameras(ctx context.Context) {
 			}
 		}
 		k.add(OK, subject, "folder is there: %d finished segments, %d other entries (segments says why)", good, len(all)-good)
+		k.access(subject, c, all)
 		var st unix.Statfs_t
 		if unix.Statfs(c.Path, &st) == nil && st.Type == tmpfsMagic {
 			k.add(Warn, subject, "the folder is in memory: plaintext stays off flash, and clips not yet sealed are lost at a power cut")
 		}
 	}
+}
+
+// access checks that the segments of a folder may be read, and removed where the
+// agent is to do that.
+func (k *checker) access(subject string, c config.Camera, all []camera.Listing) {
+	unread, dirs := 0, map[string]bool{c.Path: true}
+	for _, l := range all {
+		if l.Reason != "" {
+			continue
+		}
+		path := filepath.Join(c.Path, l.File.Reveal())
+		dirs[filepath.Dir(path)] = true
+		if unix.Access(path, unix.R_OK) != nil {
+			unread++
+		}
+	}
+	if unread > 0 {
+		k.add(Bad, subject, "%d segments may not be read by this user; hint: add it to the group of the recorder's files", unread)
+	}
+	if c.AfterSeal != config.Remove {
+		return
+	}
+	for dir := range dirs {
+		switch err := unix.Access(dir, unix.W_OK|unix.X_OK); {
+		case errors.Is(err, unix.EROFS):
+			k.add(Bad, subject, "after_seal = \"remove\", but the folder is read-only; hint: ReadWritePaths= of the systemd unit, or the mount")
+			return
+		case err != nil:
+			k.add(Bad, subject, "after_seal = \"remove\", but this user may not remove files there; hint: write permission on the folder for a group that the user is in")
+			return
+		}
+	}
+	k.add(OK, subject, "what is sealed can be removed")
 }
 
 func (k *checker) streams() {

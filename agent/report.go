@@ -13,6 +13,7 @@ import (
 	"roadseal/agent/health"
 	"roadseal/agent/policy"
 	"roadseal/agent/spool"
+	"roadseal/hal/watchdog"
 )
 
 // Intervals of the status file, and of the one line that a healthy agent logs.
@@ -34,9 +35,15 @@ func (a *Agent) report(ctx context.Context) error {
 	defer tick.Stop()
 	summary := time.NewTicker(summaryEvery)
 	defer summary.Stop()
-	failing := false
+	failing, line := false, ""
 	for {
-		err := health.Write(a.run, a.status())
+		watchdog.Beat(ctx)
+		s := a.status()
+		if was := line; was != s.Line() {
+			line = s.Line()
+			a.tellManager(a.opt.Watchdog.Status(line))
+		}
+		err := health.Write(a.run, s)
 		if err != nil && !failing {
 			a.log.Warn("cannot write the status file", "reason", err)
 		}
@@ -54,7 +61,7 @@ func (a *Agent) report(ctx context.Context) error {
 
 func (a *Agent) status() *health.Status {
 	s := &health.Status{Version: 1, Bench: a.cfg.Bench.Enabled, Agent: a.opt.Version, PID: os.Getpid(), Boot: a.boot,
-		Started: a.started.UTC(), Updated: time.Now().UTC(), Cameras: []health.Camera{}, Problems: []string{},
+		Started: a.started.UTC(), Updated: time.Now().UTC(), Cameras: []health.Camera{}, Problems: []string{}, Late: a.opt.Watchdog.Late(),
 		Certificate: health.Certificate{NotAfter: a.identity.NotAfter, Floor: a.clock.Floor()},
 		Ignition:    a.vehicle.Ignition(), Spool: health.Spool{Usage: a.spool.Usage()}, Uplink: a.uplink.Status()}
 	if a.receiver != nil {
@@ -81,6 +88,10 @@ func (a *Agent) problems(s *health.Status) (all []string) {
 		add("nothing is recorded, what is sealed is uploaded: the disk %s", why(a.full))
 	}
 	all = append(all, a.damages...)
+	if len(s.Late) > 0 {
+		add("no progress for at least %.0f s: %s; hint: a medium or a device that does not answer; under systemd the agent is restarted",
+			(a.opt.Watchdog.Limit / 2).Seconds(), strings.Join(s.Late, ", "))
+	}
 	if s.GNSS != nil && !s.GNSS.Up {
 		add("no fixes: %s", s.GNSS.Reason)
 	}

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"roadseal/hal/durable"
+	"roadseal/hal/watchdog"
 )
 
 // Files of the state directory beside the spool; FORMAT.md specifies them.
@@ -71,18 +72,15 @@ const (
 // from.
 func (a *Agent) awaitRoom(ctx context.Context) error {
 	for a.full != nil {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(lookEvery):
+		if err := watchdog.Sleep(ctx, lookEvery); err != nil {
+			return err
 		}
 		err := a.spool.Clear(startRoom)
 		if free, ferr := a.queue.Free(); err == nil && ferr == nil && free >= startRoom && !errors.Is(a.full, unix.EROFS) {
 			return ErrAgain
 		}
 	}
-	<-ctx.Done()
-	return ctx.Err()
+	return watchdog.Park(ctx)
 }
 
 // ReadTagKey returns the key of the source tags from a state directory. Its

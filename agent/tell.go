@@ -10,6 +10,7 @@ import (
 	"roadseal/agent/policy"
 	"roadseal/agent/spool"
 	"roadseal/crypto/envelope"
+	"roadseal/hal/watchdog"
 )
 
 // Pauses of the health stream: before the first document of a start, for many
@@ -24,14 +25,11 @@ const (
 func (a *Agent) tell(ctx context.Context) error {
 	st, ok := a.cfg.Streams.For(policy.Health)
 	if !ok || a.full != nil {
-		<-ctx.Done()
-		return ctx.Err()
+		return watchdog.Park(ctx)
 	}
 	for wait := min(firstTelling, st.MaxAge.Duration); ; {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(wait):
+		if err := watchdog.Sleep(ctx, wait); err != nil {
+			return err
 		}
 		wait = st.MaxAge.Duration
 		if err := a.tellOnce(ctx); err != nil { // the status says why nothing can be sealed

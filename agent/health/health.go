@@ -51,6 +51,7 @@ type Status struct {
 	Spool       Spool         `json:"spool"`
 	Uplink      uplink.Status `json:"uplink"`
 	Stopped     bool          `json:"stopped,omitempty"` // the last word of an agent that ended in order
+	Late        []string      `json:"late,omitempty"`    // parts of the agent that make no progress
 	Problems    []string      `json:"problems"`          // what keeps data from being recorded as configured, sealed or delivered, in words
 }
 
@@ -138,6 +139,16 @@ func Read(dir string) (*Status, error) {
 		return nil, fmt.Errorf("the status in %s cannot be read: %w", dir, err)
 	}
 	return &s, nil
+}
+
+// Line is the status in one line of counts, for a service manager.
+func (s *Status) Line() string {
+	line := fmt.Sprintf("uplink %s; %d objects queued, %d delivered and kept; %d problems", upOr(s.Uplink.Connected, ""),
+		s.Spool.QueuedObjects, s.Spool.StoredObjects, len(s.Problems))
+	if s.Bench {
+		return "BENCH; " + line
+	}
+	return line
 }
 
 // Text writes the status for a person. now is compared with Updated.

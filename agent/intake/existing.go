@@ -7,6 +7,7 @@ import (
 	"roadseal/agent/policy"
 	"roadseal/agent/spool"
 	"roadseal/hal/camera"
+	"roadseal/hal/watchdog"
 )
 
 // meetAgain is how often meet looks for a folder that is not there yet.
@@ -32,7 +33,7 @@ func (i *Intake) meet(ctx context.Context, c Camera) error {
 				i.blocked(reason(err))
 			}
 		}
-		if err := sleep(ctx, meetAgain); err != nil {
+		if err := watchdog.Sleep(ctx, meetAgain); err != nil {
 			return err
 		}
 	}
@@ -46,6 +47,7 @@ func (i *Intake) leave(ctx context.Context, c Camera, all []camera.Listing) erro
 		if err := ctx.Err(); err != nil {
 			return err
 		}
+		watchdog.Beat(ctx)
 		if l.Reason != "" || !c.Leave(l.Kind) {
 			continue
 		}

@@ -30,6 +30,7 @@ import (
 	"roadseal/crypto/seal"
 	"roadseal/hal/camera"
 	"roadseal/hal/red"
+	"roadseal/hal/watchdog"
 )
 
 // Options are what an Intake works with.
@@ -82,9 +83,13 @@ func New(o Options) *Intake {
 func (i *Intake) Segments(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	for _, c := range i.opt.Cameras {
-		g.Go(func() error { return i.segments(ctx, c) })
+		g.Go(func() error {
+			ctx, leave := watchdog.Join(ctx, "sealing for camera "+c.Name)
+			defer leave()
+			return i.segments(ctx, c)
+		})
 	}
-	g.Go(func() error { <-ctx.Done(); return ctx.Err() })
+	g.Go(func() error { return watchdog.Park(ctx) })
 	return g.Wait()
 }
 
@@ -120,12 +125,15 @@ const (
 // after. It does not wait for a segment that is being sealed.
 func (i *Intake) Documents(ctx context.Context) error {
 	if i.opt.Track == nil {
-		<-ctx.Done()
-		return ctx.Err()
+		return watchdog.Park(ctx)
 	}
 	pause := minPause
 	for {
-		d, err := i.opt.Track.Next(ctx)
+		var d track.Document
+		err := watchdog.Await(ctx, func(turn context.Context) (err error) {
+			d, err = i.opt.Track.Next(turn)
+			return err
+		})
 		if err != nil {
 			return err
 		}
@@ -136,7 +144,7 @@ func (i *Intake) Documents(ctx context.Context) error {
 			continue
 		}
 		i.blocked(reason(err))
-		if err := sleep(ctx, pause); err != nil {
+		if err := watchdog.Sleep(ctx, pause); err != nil {
 			return err
 		}
 		pause = min(2*pause, maxPause)
@@ -231,15 +239,4 @@ func reason(err error) string {
 		return p.Op + ": " + p.Err.Error()
 	}
 	return err.Error()
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-t.C:
-		return nil
-	}
 }

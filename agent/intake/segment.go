@@ -13,6 +13,7 @@ import (
 	"roadseal/crypto/record"
 	"roadseal/hal/camera"
 	"roadseal/hal/camera/container"
+	"roadseal/hal/watchdog"
 )
 
 // segments seals what one camera's folder hands out.
@@ -22,7 +23,11 @@ func (i *Intake) segments(ctx context.Context, c Camera) error {
 	}
 	pause := minPause
 	for {
-		s, err := c.Folder.Next(ctx)
+		var s camera.Segment
+		err := watchdog.Await(ctx, func(turn context.Context) (err error) {
+			s, err = c.Folder.Next(turn)
+			return err
+		})
 		if err != nil {
 			return err
 		}
@@ -39,7 +44,7 @@ func (i *Intake) segments(ctx context.Context, c Camera) error {
 			continue
 		}
 		i.blocked(reason(err))
-		if err := sleep(ctx, pause); err != nil {
+		if err := watchdog.Sleep(ctx, pause); err != nil {
 			return err
 		}
 		pause = min(2*pause, maxPause)
@@ -58,7 +63,7 @@ func (i *Intake) Events(ctx context.Context) {
 		for _, c := range i.opt.Cameras {
 			i.eventsOf(ctx, c)
 		}
-		_ = sleep(ctx, lookAgain) // ends with ctx, as does the loop
+		_ = watchdog.Sleep(ctx, lookAgain) // ends with ctx, as does the loop
 	}
 }
 
@@ -81,13 +86,19 @@ func (i *Intake) eventsOf(ctx context.Context, c Camera) {
 // turn waits until no other segment is being sealed, seals this one and keeps
 // count.
 func (i *Intake) turn(ctx context.Context, c Camera, s camera.Segment) error {
-	select {
-	case i.sealing <- struct{}{}:
-		defer func() { <-i.sealing }()
-	case <-ctx.Done():
+	err := watchdog.Await(ctx, func(turn context.Context) error {
+		select {
+		case i.sealing <- struct{}{}:
+			return nil
+		case <-turn.Done():
+			return turn.Err()
+		}
+	})
+	if err != nil {
 		c.Folder.Release(s)
-		return ctx.Err()
+		return err
 	}
+	defer func() { <-i.sealing }()
 	what, err := i.segment(ctx, c, s)
 	switch {
 	case err == nil:

@@ -7,6 +7,7 @@ import (
 	"io"
 
 	"roadseal/hal/camera"
+	"roadseal/hal/watchdog"
 )
 
 // A source is content to be sealed that can tell, after it was read, whether
@@ -33,6 +34,7 @@ func (c *cancelReader) Read(p []byte) (int, error) {
 	if err := c.ctx.Err(); err != nil {
 		return 0, &sourceError{err}
 	}
+	watchdog.Beat(c.ctx)
 	n, err := c.r.Read(p)
 	if err != nil && err != io.EOF {
 		err = &sourceError{err}

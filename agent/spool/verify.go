@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"roadseal/hal/durable"
+	"roadseal/hal/watchdog"
 )
 
 // Verify reads an undelivered object back, from the medium as far as the system
@@ -37,6 +38,7 @@ func verify(ctx context.Context, f durable.File, e Entry) (intact bool, err erro
 	f.Forget()
 	h, b := sha256.New(), make([]byte, 64<<10)
 	for err == nil && ctx.Err() == nil {
+		watchdog.Beat(ctx)
 		var n int
 		n, err = f.Read(b)
 		h.Write(b[:n]) // never fails

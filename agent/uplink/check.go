@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"roadseal/agent/spool"
+	"roadseal/hal/watchdog"
 )
 
 const (
@@ -32,20 +33,27 @@ func (u *Uplink) suspect(e spool.Entry) {
 // queue drops what is damaged; about what is intact the collector was wrong.
 func (u *Uplink) check(ctx context.Context) {
 	for {
-		select {
-		case <-ctx.Done():
-			return
-		case e := <-u.suspects:
-			switch intact, err := u.o.Queue.Verify(ctx, e); {
-			case ctx.Err() != nil:
-				return
-			case err != nil:
-				u.report.uncheck(e.Name)
-				u.log.warn("cannot check an object on this unit", err.Error())
-			case !intact:
-				u.report.forget(e.Name)
-				u.log.warn("an object on this unit is damaged", "its bytes do not match its name; the spool sets it aside and counts it, the others go on")
+		var e spool.Entry
+		err := watchdog.Await(ctx, func(turn context.Context) error {
+			select {
+			case e = <-u.suspects:
+				return nil
+			case <-turn.Done():
+				return turn.Err()
 			}
+		})
+		if err != nil {
+			return
+		}
+		switch intact, err := u.o.Queue.Verify(ctx, e); {
+		case ctx.Err() != nil:
+			return
+		case err != nil:
+			u.report.uncheck(e.Name)
+			u.log.warn("cannot check an object on this unit", err.Error())
+		case !intact:
+			u.report.forget(e.Name)
+			u.log.warn("an object on this unit is damaged", "its bytes do not match its name; the spool sets it aside and counts it, the others go on")
 		}
 	}
 }

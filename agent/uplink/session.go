@@ -10,6 +10,7 @@ import (
 	"roadseal/agent/spool"
 	"roadseal/agent/wire"
 	"roadseal/crypto/envelope"
+	"roadseal/hal/watchdog"
 )
 
 const (
@@ -47,6 +48,7 @@ func (s *session) run(ctx context.Context) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
+		watchdog.Beat(ctx)
 		s.drain()
 		if err := s.step(); err != nil {
 			return err
@@ -93,12 +95,13 @@ func (s *session) step() error {
 	return s.fill()
 }
 
-// deadline is when step has something to do though nothing happens.
+// deadline is when step has something to do though nothing happens, or a beat
+// is due.
 func (s *session) deadline() time.Time {
 	if s.dirty || s.more { // an object that was put off has made room
 		return time.Now()
 	}
-	at := time.Now().Add(time.Hour)
+	at := time.Now().Add(watchdog.Every)
 	earlier := func(t time.Time) {
 		if t.Before(at) {
 			at = t

@@ -25,6 +25,7 @@ import (
 	"roadseal/agent/wire"
 	"roadseal/crypto/envelope"
 	"roadseal/hal/durable"
+	"roadseal/hal/watchdog"
 )
 
 // A Link is a session with the broker; *mqttlink.Session is one.
@@ -91,7 +92,11 @@ func New(o Options) *Uplink {
 // returns.
 func (u *Uplink) Run(ctx context.Context) error {
 	var checker sync.WaitGroup
-	checker.Go(func() { u.check(ctx) })
+	checker.Go(func() {
+		ctx, leave := watchdog.Join(ctx, "checking of objects")
+		defer leave()
+		u.check(ctx)
+	})
 	defer checker.Wait()
 	defer u.putBack(func(*transfer) bool { return true })
 	pause := firstPause
@@ -106,10 +111,8 @@ func (u *Uplink) Run(ctx context.Context) error {
 		if progress {
 			pause = firstPause
 		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(pause/2 + rand.N(pause/2)):
+		if err := watchdog.Sleep(ctx, pause/2+rand.N(pause/2)); err != nil {
+			return err
 		}
 		pause = min(2*pause, lastPause)
 	}

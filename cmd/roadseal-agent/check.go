@@ -16,13 +16,17 @@ func checkCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "check",
 		Short: "test configuration, keys, folders, ports and the broker without recording anything",
-		Long: `check reads the configuration and tries what the agent will need: certificates,
-directories, the receiver's port, the recorders' folders, and the broker (it
-connects and subscribes, unless an agent is running or --offline is given).
---json prints a list of {level, subject, text}; a level is ok, warn or BAD.
+		Long: `check reads the configuration and tries what the agent will need, as the user who
+calls it: certificate and key, directories, the receiver's port and who else has
+it, the recorders' folders, and the broker (it connects and subscribes, unless an
+agent is running or --offline is given). It looks for what may carry plaintext to
+flash (swap, core dumps) or loses it (FAT, tmpfs), and writes nothing that stays.
 
-Exit status: 0 all is well, 1 failed, 2 wrong command line or configuration, 3
-something else is to be mended.`,
+Each line begins with ok, warn (it works, with a consequence to know of) or BAD
+(it will not work). --json prints a list of {level, subject, text}.
+
+Exit status: 0 nothing is BAD, 1 check itself failed, 2 wrong command line or
+configuration, 3 something is BAD.`,
 		Example: `  roadseal-agent check -c agent.toml
   roadseal-agent check -c agent.toml --offline --json`,
 		Args: cli.NoArgs,
@@ -37,7 +41,7 @@ something else is to be mended.`,
 			}
 			ctx, stop := context.WithTimeout(cmd.Context(), time.Minute)
 			defer stop()
-			findings := agent.Check(ctx, conf, day, offline)
+			findings := agent.Check(ctx, agent.CheckOptions{Config: conf, Build: day, Offline: offline})
 			bad := 0
 			for _, f := range findings {
 				if f.Level == agent.Bad {

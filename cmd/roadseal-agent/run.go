@@ -14,6 +14,7 @@ import (
 
 	"roadseal/agent"
 	"roadseal/cmd/internal/cli"
+	"roadseal/hal/watchdog"
 )
 
 // memoryLimit is where the collector of Go's memory works harder, so that the
@@ -38,6 +39,9 @@ func runCommand() *cobra.Command {
 positions durable and ends within 5 seconds. SIGPWR says that power is failing:
 uploads stop, positions first, then event clips are sealed while [vehicle]
 holdup lasts.
+
+Under systemd (Type=notify) it says when it has begun, when it stops, and, for
+as long as every one of its parts makes progress, that it lives.
 
 A missing receiver, recorder folder or broker is waited for, and named in
 "roadseal-agent status". The log goes to stderr and holds no position, vehicle
@@ -74,7 +78,8 @@ func run(cmd *cobra.Command, log *slog.Logger) error {
 	power := make(chan os.Signal, 1)
 	signal.Notify(power, unix.SIGPWR)
 	defer signal.Stop(power)
-	o := agent.Options{Config: conf, Version: cli.BuildVersion("roadseal-agent").Version, Build: day, Log: log}
+	o := agent.Options{Config: conf, Version: cli.BuildVersion("roadseal-agent").Version, Build: day, Log: log,
+		Watchdog: watchdog.New(watchdog.FromEnvironment(os.Getenv), log)}
 	for err = agent.ErrAgain; errors.Is(err, agent.ErrAgain) && cmd.Context().Err() == nil; {
 		err = once(cmd.Context(), o, power)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -54,6 +55,9 @@ Exit status: 0 the agent runs, 1 failed, 2 wrong command line or configuration,
 			}
 			if s.Stopped {
 				return cli.WithCode(cli.Found, errors.New("the agent does not run: it was stopped"))
+			}
+			if len(s.Late) > 0 {
+				return cli.WithCode(cli.Found, fmt.Errorf("parts of the agent hang: %s", strings.Join(s.Late, ", ")))
 			}
 			if stale(s) {
 				return cli.WithCode(cli.Found, fmt.Errorf("the agent does not run or hangs: by this unit's clock its status is %s old", time.Since(s.Updated).Round(time.Second)))

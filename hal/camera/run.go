@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"roadseal/hal/red"
+	"roadseal/hal/watchdog"
 )
 
 // Run watches the folder until ctx ends and returns ctx's error. A folder that
@@ -18,6 +19,7 @@ func (f *Folder) Run(ctx context.Context) error {
 	var unwatched error
 	var scanned, due time.Time // last and next scan
 	for ctx.Err() == nil {
+		watchdog.Beat(ctx)
 		now := time.Now()
 		if now.Before(due) {
 			f.settle(now)

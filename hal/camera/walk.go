@@ -9,6 +9,7 @@ import (
 	"path"
 
 	"roadseal/hal/red"
+	"roadseal/hal/watchdog"
 )
 
 // Bounds of a walk.
@@ -68,6 +69,7 @@ func (w *walk) dir(ctx context.Context, root *os.Root, dir string, depth int) er
 	w.enter(dir)
 	var below []string
 	for ctx.Err() == nil {
+		watchdog.Beat(ctx)
 		batch, err := list.ReadDir(listBatch)
 		for _, e := range batch {
 			file := path.Join(dir, e.Name())

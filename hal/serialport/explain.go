@@ -36,6 +36,8 @@ func explain(err error) error {
 		return err
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, unix.ENXIO), errors.Is(err, unix.ENODEV):
 		return fmt.Errorf("no such device (is the receiver plugged in? see /dev/serial/by-id): %w", fs.ErrNotExist)
+	case errors.Is(err, unix.EBUSY):
+		return fmt.Errorf("cannot open: another program holds it alone: %w", unix.EBUSY)
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("cannot open: %w (add the agent's user to the device's group, dialout on most systems)", fs.ErrPermission)
 	case errors.Is(err, unix.EIO):

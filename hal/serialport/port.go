@@ -18,6 +18,8 @@ import (
 	"log/slog"
 	"path/filepath"
 	"time"
+
+	"roadseal/hal/watchdog"
 )
 
 // Options configures a Port.
@@ -88,8 +90,8 @@ func (p *Port) Run(ctx context.Context) error {
 			retry = firstRetry
 		}
 		p.report(err)
-		if !sleep(ctx, retry) {
-			return ctx.Err()
+		if err := watchdog.Sleep(ctx, retry); err != nil {
+			return err
 		}
 		retry = min(2*retry, lastRetry)
 	}
@@ -132,6 +134,7 @@ func (p *Port) session(ctx context.Context) (received bool, err error) {
 func (p *Port) read(ctx context.Context, c conn) (received bool, err error) {
 	buf := make([]byte, readSize)
 	for ctx.Err() == nil {
+		watchdog.Beat(ctx)
 		n, err := readOnce(c, buf)
 		switch {
 		case err != nil:
@@ -176,18 +179,6 @@ func (p *Port) report(err error) {
 	p.down = err
 	p.o.Log.Warn("serial port is down", "port", p.o.Path, "error", err)
 	p.h.Down(err)
-}
-
-// sleep is false if ctx ends first.
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-t.C:
-		return true
-	}
 }
 
 // readOnce reads, and returns the library's panic on a high descriptor as an

@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"roadseal/hal/watchdog"
 )
 
 // How ignition is told from speed. A receiver at rest reports up to about
@@ -82,12 +84,12 @@ func (v *Vehicle) Speed(mps float64) {
 // Run follows the ignition until ctx ends and returns ctx's error.
 func (v *Vehicle) Run(ctx context.Context) error {
 	if v.opt.Ignition == "" {
-		<-ctx.Done()
-		return ctx.Err()
+		return watchdog.Park(ctx)
 	}
 	tick := time.NewTicker(pollInterval)
 	defer tick.Stop()
 	for {
+		watchdog.Beat(ctx)
 		if on := v.look(); on != v.on.Swap(on) && v.opt.Changed != nil {
 			v.opt.Changed(on)
 		}
