@@ -16,6 +16,7 @@ import (
 
 	"roadseal/cmd/internal/bench/report"
 	"roadseal/cmd/internal/bench/soak"
+	"roadseal/cmd/internal/bench/speed"
 	"roadseal/cmd/internal/broker/mosquitto"
 	"roadseal/cmd/internal/cli"
 )
@@ -241,6 +242,28 @@ func TestSoak(t *testing.T) {
 	require.FileExists(t, filepath.Join(out, "key.txt"))
 }
 
+// TestSpeed: the one measurement that does not depend on what else the machine
+// does, with the programs themselves.
+func TestSpeed(t *testing.T) {
+	if testing.Short() {
+		t.Skip("writes 900 MB")
+	}
+	if _, err := mosquitto.Find("mosquitto"); err != nil {
+		t.Skip("mosquitto is not installed")
+	}
+	dir := t.TempDir()
+	status, stdout, stderr := runBench(t, "speed", "memory", "--memory", dir, "--disk", dir, "--json")
+	require.Equal(t, cli.Done, status, stderr)
+	var r speed.Report
+	require.NoError(t, json.Unmarshal([]byte(stdout), &r))
+	require.Len(t, r.Rows, 1)
+	require.Equal(t, "holds", r.Rows[0].Verdict(), stdout)
+	require.Greater(t, r.Rows[0].Ours, 5.0, "MiB; a Go program with TLS has more")
+	left, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Empty(t, left)
+}
+
 // nmea writes a short recording: two fixes a second over a minute.
 func nmea(t *testing.T) string {
 	t.Helper()
@@ -308,6 +331,8 @@ func TestWrongCommandLine(t *testing.T) {
 		"cannot find roadseal-agent":             append(good, "--agent", "/gone"),
 		"expected --vehicles":                    {"soak", "--vehicles", "0"},
 		"unknown command":                        {"dance"},
+		"expected --rounds":                      {"speed", "--rounds", "0"},
+		`cannot measure "warp"`:                  {"speed", "warp"},
 		"--camera /gone: cannot read the folder": {"drive", "--nmea", nmea(t), "--camera", "/gone", "--out", "x"},
 	} {
 		status, stdout, stderr := runBench(t, args...)
