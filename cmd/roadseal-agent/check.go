@@ -23,7 +23,9 @@ agent is running or --offline is given). It looks for what may carry plaintext t
 flash (swap, core dumps) or loses it (FAT, tmpfs), and writes nothing that stays.
 
 Each line begins with ok, warn (it works, with a consequence to know of) or BAD
-(it will not work). --json prints a list of {level, subject, text}.
+(it will not work).
+
+--json prints a list of {level, subject, text}.
 
 Exit status: 0 nothing is BAD, 1 check itself failed, 2 wrong command line or
 configuration, 3 something is BAD.`,
