@@ -48,10 +48,11 @@ func allRanks(tags []spool.Tag) (all []spool.Tag) {
 	return all
 }
 
-// holds reports whether an object of a clip is in the spool, intact.
-func (i *Intake) holds(tag spool.Tag) bool {
+// safe reports whether an object of a clip is in the spool, intact, or was
+// delivered.
+func (i *Intake) safe(tag spool.Tag) bool {
 	for r := range policy.Ranks {
-		if _, ok := i.opt.Spool.Find(ranked(tag, r)); ok {
+		if i.opt.Spool.Safe(ranked(tag, r)) {
 			return true
 		}
 	}

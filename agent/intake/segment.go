@@ -163,7 +163,7 @@ func (i *Intake) segment(ctx context.Context, c Camera, s camera.Segment) (outco
 	if err != nil {
 		return failed, err
 	}
-	if c.Remove && i.holds(tag) { // what is known may also have been left, or lost
+	if c.Remove && i.safe(tag) { // what is known may also have been left, or lost
 		if err := c.Folder.Remove(s); err != nil {
 			return failed, &sourceError{err}
 		}

@@ -40,3 +40,26 @@ func TestALongListOfTagsStopsNothing(t *testing.T) {
 	r.reopen()
 	require.True(t, r.HasTag(spool.Tag{1}), "the newest tag is never the one to give way")
 }
+
+// TestSafe: a clip may be removed once its object is there or was delivered, and
+// not when it was lost or left in the vehicle.
+func TestSafe(t *testing.T) {
+	r := newRig(t)
+	delivered, queued := r.put(meta(3, 1, "video", 1), "a"), r.put(meta(3, 2, "video", 2), "b")
+	require.NoError(t, r.Know([]spool.Tag{{3}}))
+	require.Equal(t, []bool{true, true, false}, []bool{r.Safe(spool.Tag{1}), r.Safe(spool.Tag{2}), r.Safe(spool.Tag{3})})
+	require.NoError(t, r.MarkStored(delivered))
+	r.opt.MaxBytes = queued.Size
+	r.reopen()
+	draft, err := r.Create(1, queued.Size) // both give way
+	require.NoError(t, err)
+	require.NoError(t, draft.Discard())
+	for range 2 {
+		require.Zero(t, r.Usage().QueuedObjects+r.Usage().StoredObjects)
+		require.Equal(t, []bool{true, false, false}, []bool{r.Safe(spool.Tag{1}), r.Safe(spool.Tag{2}), r.Safe(spool.Tag{3})})
+		for _, tag := range []spool.Tag{{1}, {2}, {3}} {
+			require.True(t, r.HasTag(tag))
+		}
+		r.reopen()
+	}
+}
