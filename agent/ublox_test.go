@@ -165,7 +165,9 @@ func TestUBloxHangsUp(t *testing.T) {
 	after.listen(t)
 	_, stop := u.start()
 	<-hungUp
-	u.until("told again", func(s *health.Status) bool { return s.GNSS.Up && s.GNSS.UBlox != nil && s.GNSS.UBlox.Acknowledged == told })
+	u.until("told again", func(s *health.Status) bool {
+		return s.GNSS.Up && s.GNSS.UBlox != nil && s.GNSS.UBlox.Acknowledged == told
+	})
 	require.NoError(t, stop())
 	require.EqualValues(t, told, after.heard.Load())
 	require.Zero(t, before.wrong.Load()+after.wrong.Load())
