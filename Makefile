@@ -71,8 +71,8 @@ man: ## write docs/man and the help texts of the tests anew from the commands
 	@UPDATE_TEXTS=1 go test -count=1 -run 'TestManual|TestScripts/help' $(addprefix ./cmd/,$(COMMANDS))
 
 .PHONY: race
-race: ## all tests under the race detector (needs a C compiler)
-	CGO_ENABLED=1 go test -race ./...
+race: ## all tests but those that only drive other processes, under the race detector (needs a C compiler)
+	CGO_ENABLED=1 go test -race $$(go list ./... | grep -vE 'cmd/roadseal-bench$$|bench/(crash|wallclock)$$')
 
 FUZZTIME ?= 10s
 .PHONY: fuzz

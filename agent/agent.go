@@ -268,7 +268,7 @@ func (a *Agent) Run(ctx context.Context) error {
 		a.work(ctx, &others, w)
 	}
 	since, power, err := a.record(ctx, end)
-	if asked.Err() != nil || power {
+	if asked.Err() != nil { // where power fails, nobody waits for the end
 		a.tellManager(a.opt.Watchdog.Stopping())
 	}
 	err = errors.Join(unlessCanceled(err), a.finish(since, power))

@@ -92,7 +92,8 @@ func (k *checker) port(running bool) {
 	holders, all := serialport.Holders(k.path("/proc"), path)
 	mine := false
 	for _, h := range holders {
-		if mine = running && h.Name == "roadseal-agent"; mine {
+		if running && h.Name == "roadseal-agent" {
+			mine = true
 			k.add(OK, "gnss", "the running agent has the port")
 			continue
 		}

@@ -98,13 +98,13 @@ func (k *checker) fileSystem(subject, dir string, lasting bool) (free int64, ok 
 	case kind == msdosMagic || kind == exfatMagic:
 		k.add(Bad, subject, "is on FAT or exFAT, which loses files at a power cut; hint: ext4, f2fs or ubifs")
 		return free, false
-	case free < int64(k.cfg.Spool.KeepFree):
-		k.add(Bad, subject, "%d MB free, less than [spool] keep_free: nothing would be sealed", free/1e6)
-		return free, false
 	case kind == tmpfsMagic || kind == ramfsMagic:
 		k.add(Warn, subject, "is in memory (tmpfs): every object that is not yet delivered is lost at a power cut, and the count of starts with it")
 	case kind == fuseMagic:
 		k.add(Warn, subject, "is on a file system of a user program (FUSE), of which nobody knows what it keeps at a power cut; hint: ext4, f2fs or ubifs")
+	}
+	if free < int64(k.cfg.Spool.KeepFree) {
+		k.add(Warn, subject, "%d MB free, less than [spool] keep_free: clips of the recorder's ring wait until something that was delivered gives way", free/1e6)
 	}
 	return free, true
 }

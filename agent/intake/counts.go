@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"maps"
+	"time"
 
 	"roadseal/agent/spool"
 	"roadseal/hal/camera"
@@ -26,7 +27,15 @@ type Counts struct {
 // A tally is what is counted for one camera.
 type tally struct {
 	Counts
-	waiting map[red.Text]spool.Tag // by file
+	met     bool // what is to stay in the vehicle is known
+	waiting map[red.Text]waiter
+}
+
+// A waiter is a segment that waits for room, as it was when it was read.
+type waiter struct {
+	tag  spool.Tag
+	size int64
+	time time.Time
 }
 
 // maxWaiting bounds what is remembered, as a folder does.
@@ -36,7 +45,7 @@ const maxWaiting = 1 << 15
 func (i *Intake) tally(camera string) *tally {
 	n := i.tallies[camera]
 	if n == nil {
-		n = &tally{waiting: map[red.Text]spool.Tag{}}
+		n = &tally{waiting: map[red.Text]waiter{}}
 		i.tallies[camera] = n
 	}
 	return n
@@ -69,11 +78,11 @@ func (n *tally) dropGone(c Camera) {
 	for _, t := range tags {
 		there[t] = true
 	}
-	maps.DeleteFunc(n.waiting, func(_ red.Text, t spool.Tag) bool {
-		if !there[t] {
+	maps.DeleteFunc(n.waiting, func(_ red.Text, w waiter) bool {
+		if !there[w.tag] {
 			n.Overwritten++
 		}
-		return !there[t]
+		return !there[w.tag]
 	})
 }
 
@@ -85,9 +94,12 @@ func (i *Intake) waits(c Camera, s camera.Segment, tag spool.Tag, waits bool) {
 	first := waits && len(n.waiting) == 0
 	switch {
 	case !waits: // nor does it under the name that it had before it was locked
-		maps.DeleteFunc(n.waiting, func(file red.Text, t spool.Tag) bool { return file == s.File || t == tag })
+		maps.DeleteFunc(n.waiting, func(file red.Text, w waiter) bool { return file == s.File || w.tag == tag })
 	case len(n.waiting) < maxWaiting:
-		n.waiting[s.File] = tag
+		if was, ok := n.waiting[s.File]; ok && was.tag != tag {
+			n.Overwritten++
+		}
+		n.waiting[s.File] = waiter{tag, s.Size, s.ModTime}
 	}
 	i.mu.Unlock()
 	if first {
@@ -99,12 +111,12 @@ func (i *Intake) waits(c Camera, s camera.Segment, tag spool.Tag, waits bool) {
 // need not be read again to know that.
 func (i *Intake) inVain(c Camera, s camera.Segment) bool {
 	i.mu.Lock()
-	tag, waits := i.tally(c.Name).waiting[s.File]
+	w, waits := i.tally(c.Name).waiting[s.File]
 	i.mu.Unlock()
-	if !waits || !i.opt.Spool.Tight() {
+	if !waits || w.size != s.Size || !w.time.Equal(s.ModTime) || !i.opt.Spool.Tight() {
 		return false
 	}
-	c.Folder.Tagged(s, tag)
+	c.Folder.Tagged(s, w.tag)
 	return true
 }
 

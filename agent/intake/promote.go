@@ -48,17 +48,6 @@ func allRanks(tags []spool.Tag) (all []spool.Tag) {
 	return all
 }
 
-// safe reports whether an object of a clip is in the spool, intact, or was
-// delivered.
-func (i *Intake) safe(tag spool.Tag) bool {
-	for r := range policy.Ranks {
-		if i.opt.Spool.Safe(ranked(tag, r)) {
-			return true
-		}
-	}
-	return false
-}
-
 // promote makes the object of a clip that has risen into what it would be if it
 // were sealed now. It reports false if there is none, or none that every reader
 // of the stream can open: the clip is to be sealed anew then.

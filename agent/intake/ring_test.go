@@ -37,7 +37,7 @@ func TestBelowKeepFreeTheRingIsNotSealed(t *testing.T) {
 	r.start()
 	r.until("sealed", func() bool { return r.Counts("dash").Sealed == 4 })
 
-	s.free.Store(keep - 1)
+	s.free.Store(keep - 1<<20)
 	r.clip("20261124_053000_NF.mp4", "waits")
 	r.clip("20261124_053100_NF.mp4", "is overwritten")
 	r.until("waits", func() bool { return r.Counts("dash").Waiting == 2 })
@@ -78,7 +78,7 @@ func TestDeliveredObjectsMakeRoomForTheRing(t *testing.T) {
 	for e := range r.spool.Pending() {
 		require.NoError(t, r.spool.MarkStored(e))
 	}
-	s.free.Store(keep - 1)
+	s.free.Store(keep - 50<<10)
 	r.clip("20261124_053000_NF.mp4", "comes in its place")
 	r.until("sealed", func() bool { return r.Counts("dash").Sealed == 2 })
 	r.clip("20261124_053100_NF.mp4", "waits")
@@ -100,7 +100,7 @@ func TestALockedClipWaitsNoLonger(t *testing.T) {
 	}
 	r.start()
 	r.until("sealed", func() bool { return r.Counts("dash").Sealed == 2 })
-	s.free.Store(keep - 1)
+	s.free.Store(keep - 1<<20)
 	r.clip("20261124_053000_NF.mp4", "waits")
 	r.until("waits", func() bool { return r.Counts("dash").Waiting == 1 })
 	require.NoError(t, os.Rename(filepath.Join(r.record, "20261124_053000_NF.mp4"), filepath.Join(r.record, "20261124_053000_EF.mp4")))

@@ -21,6 +21,9 @@ func (i *Intake) segments(ctx context.Context, c Camera) error {
 	if err := i.meet(ctx, c); err != nil {
 		return err
 	}
+	i.mu.Lock()
+	i.tally(c.Name).met = true
+	i.mu.Unlock()
 	pause := minPause
 	for {
 		var s camera.Segment
@@ -68,6 +71,12 @@ func (i *Intake) Events(ctx context.Context) {
 }
 
 func (i *Intake) eventsOf(ctx context.Context, c Camera) {
+	i.mu.Lock()
+	met := i.tally(c.Name).met
+	i.mu.Unlock()
+	if c.Leave != nil && !met { // some of what it has may have to stay
+		return
+	}
 	for c.Folder.State().Pending > 0 {
 		s, err := c.Folder.Next(ctx)
 		if err != nil {
@@ -163,7 +172,7 @@ func (i *Intake) segment(ctx context.Context, c Camera, s camera.Segment) (outco
 	if err != nil {
 		return failed, err
 	}
-	if c.Remove && i.safe(tag) { // what is known may also have been left, or lost
+	if c.Remove && Known(i.opt.Spool.Safe, tag, s.Kind) { // what is known may also have been left, or lost
 		if err := c.Folder.Remove(s); err != nil {
 			return failed, &sourceError{err}
 		}

@@ -6,7 +6,7 @@ import "errors"
 // another tag, durably, by one rename. One that a collector has for a shorter
 // class is undelivered again, so that it is offered for the longer one. Not done
 // means that it has left meanwhile, or that no name can say all this. After an
-// error the object is what it was.
+// error the object is what it was, or, where it cannot be renamed back, promoted.
 func (s *Spool) Promote(e Entry, class int, stream string, tag Tag) (done bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

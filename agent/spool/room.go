@@ -29,7 +29,7 @@ func (s *Spool) makeRoom(class int, size int64, ring bool) (swapped int64, err e
 	}
 	lack := max(used-s.opt.MaxBytes, s.opt.KeepFree-left)
 	drop, freed := s.unneeded(lack)
-	if ring && left+freed+size < s.opt.KeepFree {
+	if ring && left+freed+size < s.opt.KeepFree-s.slack() {
 		return 0, ErrKeepFree
 	}
 	lack -= freed
@@ -67,8 +67,13 @@ func (s *Spool) Tight() bool {
 	for _, n := range s.drafts {
 		free -= n
 	}
-	return err == nil && free < s.opt.KeepFree
+	return err == nil && free < s.opt.KeepFree-s.slack()
 }
+
+// slack is what the spool's own records, and the blocks of the file system, may
+// take of keep_free: else a full spool would stand in its own way. The next
+// object of the ring restores it.
+func (s *Spool) slack() int64 { return min(s.opt.KeepFree>>10, 1<<20) }
 
 // unneeded chooses delivered objects, and then damaged ones, oldest first,
 // until need bytes are found.

@@ -7,19 +7,23 @@ import (
 	"iter"
 	"maps"
 	"slices"
-	"strings"
 
 	"roadseal/hal/durable"
 )
 
 // tagsFile lists the source tags of objects that were removed while the
-// recorder may still have the clip, so that the clip is not sealed again, and
-// whether a collector had the object.
+// recorder may still have the clip, so that the clip is not sealed again.
 const (
-	tagsFile      = "tags"
-	tagsHead      = "roadseal source tags 1"
-	tagsDelivered = " delivered"
+	tagsFile = "tags"
+	tagsHead = "roadseal source tags 1"
 )
+
+// delivered is another tag, which stands beside that of an object that a
+// collector had.
+func delivered(t Tag) Tag {
+	t[len(t)-1] ^= 0x80
+	return t
+}
 
 // maxTags bounds the list: a recorder's ring of so many clips. Beyond it, some
 // tag gives way to the new one.
@@ -31,8 +35,7 @@ const maxTags = 100_000
 func (s *Spool) HasTag(t Tag) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	_, gone := s.tags[t]
-	return gone || len(s.known[t]) > 0
+	return len(s.known[t]) > 0 || s.tags[t]
 }
 
 // Safe reports whether the clip with this source tag is needed no more: its
@@ -40,7 +43,7 @@ func (s *Spool) HasTag(t Tag) bool {
 func (s *Spool) Safe(t Tag) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.tags[t] || len(s.known[t]) > 0
+	return len(s.known[t]) > 0 || s.tags[delivered(t)]
 }
 
 // Find returns the object with this source tag if the spool has it, intact: of
@@ -62,10 +65,8 @@ func (s *Spool) Know(tags []Tag) error {
 	defer s.mu.Unlock()
 	all := maps.Clone(s.tags)
 	for _, t := range tags {
-		if _, ok := all[t]; !ok {
-			all[t] = false
-			dropTags(all, t)
-		}
+		all[t] = true
+		dropTags(all, t)
 	}
 	if len(all) == len(s.tags) {
 		return nil
@@ -77,9 +78,6 @@ func (s *Spool) Know(tags []Tag) error {
 // without opening the spool: another process may own it.
 func ReadTags(fsys durable.FS) (map[Tag]bool, error) {
 	_, tags, _ := readTags(fsys)
-	for t := range tags {
-		tags[t] = true
-	}
 	err := fsys.List(".", func(d fs.DirEntry) error {
 		if e, st, ok := parseFileName(d.Name()); ok && st != damaged && e.Tag != (Tag{}) {
 			tags[e.Tag] = true
@@ -89,16 +87,14 @@ func ReadTags(fsys durable.FS) (map[Tag]bool, error) {
 	return tags, err
 }
 
-// readTags returns the tags on record, and of each whether it was delivered.
 func readTags(fsys durable.FS) (r *record, tags map[Tag]bool, unread int) {
 	tags = map[Tag]bool{}
 	r, unread = readRecord(fsys, tagsFile, tagsHead, func(text string) bool {
-		text, delivered := strings.CutSuffix(text, tagsDelivered)
 		b, err := hex.DecodeString(text)
 		if err != nil || len(b) != len(Tag{}) {
 			return false
 		}
-		tags[Tag(b)] = tags[Tag(b)] || delivered
+		tags[Tag(b)] = true
 		dropTags(tags, Tag(b))
 		return true
 	})
@@ -131,8 +127,10 @@ func (s *Spool) KeepTags(present []Tag) error {
 	}
 	keep := map[Tag]bool{}
 	for _, t := range present {
-		if delivered, ok := s.tags[t]; ok {
-			keep[t] = delivered
+		for _, t := range []Tag{t, delivered(t)} {
+			if s.tags[t] {
+				keep[t] = true
+			}
 		}
 	}
 	if len(keep) == len(s.tags) {
@@ -155,30 +153,33 @@ func (s *Spool) setTags(tags map[Tag]bool) error {
 // remember makes the tags of items durable. After an error none of them counts
 // as being there: the next attempt must write them again.
 func (s *Spool) remember(items []*item) error {
-	fresh := map[Tag]bool{} // and whether it was on record, as not delivered
+	var fresh []Tag
 	var texts []string
+	note := func(t Tag) {
+		if !s.tags[t] {
+			s.tags[t] = true
+			fresh = append(fresh, t)
+			texts = append(texts, hex.EncodeToString(t[:]))
+		}
+	}
 	for _, it := range items {
-		delivered := it.state == stored
-		was, ok := s.tags[it.Tag]
-		if it.Tag == (Tag{}) || ok && (was || !delivered) {
+		if it.Tag == (Tag{}) {
 			continue
 		}
-		s.tags[it.Tag] = delivered
-		fresh[it.Tag] = ok
-		texts = append(texts, tagLine(it.Tag, delivered))
+		note(it.Tag)
+		if it.state == stored {
+			note(delivered(it.Tag))
+		}
 	}
 	if len(fresh) == 0 && !s.tagsRec.due() {
 		return nil
 	}
 	err := s.insist(func() error { return s.tagsRec.add(texts, s.tagLines(), len(s.tags)) })
-	for t, known := range fresh {
-		switch {
-		case err == nil:
-			dropTags(s.tags, t)
-		case known:
-			s.tags[t] = false
-		default:
+	for _, t := range fresh {
+		if err != nil {
 			delete(s.tags, t)
+		} else {
+			dropTags(s.tags, t)
 		}
 	}
 	return err
@@ -188,17 +189,9 @@ func (s *Spool) tagLines() iter.Seq[string] {
 	return func(yield func(string) bool) {
 		sorted := slices.SortedFunc(maps.Keys(s.tags), func(a, b Tag) int { return bytes.Compare(a[:], b[:]) })
 		for _, t := range sorted {
-			if !yield(tagLine(t, s.tags[t])) {
+			if !yield(hex.EncodeToString(t[:])) {
 				return
 			}
 		}
 	}
-}
-
-func tagLine(t Tag, delivered bool) string {
-	text := hex.EncodeToString(t[:])
-	if delivered {
-		text += tagsDelivered
-	}
-	return text
 }

@@ -63,7 +63,7 @@ func (s *Spool) quarantine(e Entry) error {
 	if it == nil || it.state != queued {
 		return nil
 	}
-	if _, ok := s.tags[it.Tag]; ok { // as when a start took an eviction back
+	if s.tags[it.Tag] { // as when a start took an eviction back
 		tags := maps.Clone(s.tags)
 		delete(tags, it.Tag)
 		if err := s.setTags(tags); err != nil {

@@ -69,9 +69,13 @@ func (s *session) run(ctx context.Context) error {
 	}
 }
 
+// drainMost bounds drain: who talks without end must not keep the session from
+// its other work.
+const drainMost = 64
+
 // drain takes what the collector has said by now.
 func (s *session) drain() {
-	for {
+	for range drainMost {
 		select {
 		case m := <-s.link.Messages():
 			s.handle(m.Topic, m.Payload)

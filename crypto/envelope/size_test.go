@@ -63,7 +63,7 @@ func TestSizesAgainstAge(t *testing.T) {
 			require.Equal(t, int64(n), plain)
 		}
 	}
-	require.EqualValues(t, 10426, envelope.SealedSize(4, 4096), "the batch of DESIGN")
+	require.EqualValues(t, 10426, envelope.SealedSize(4, 4096), "a batch of fixes")
 }
 
 // PlainSize finds every size that SealedSize gives, and no other.

@@ -19,7 +19,8 @@ type Listing struct {
 // List reads the whole folder, without Run: first what has a time in its name,
 // by time and name, then the other entries by name. If a file was written
 // lately it takes Settle to see whether it grows. What is listed as a segment
-// can be opened.
+// can be opened. Of segments, and of other entries, no more are listed than a
+// Folder remembers.
 func (f *Folder) List(ctx context.Context) ([]Listing, error) {
 	root, rules, err := f.open()
 	if err != nil {
@@ -29,6 +30,7 @@ func (f *Folder) List(ctx context.Context) ([]Listing, error) {
 	var all []Listing
 	begun := time.Now()
 	fresh := false
+	var segments, others int
 	w := walk{
 		rules: rules,
 		enter: func(string) {},
@@ -37,7 +39,13 @@ func (f *Folder) List(ctx context.Context) ([]Listing, error) {
 				s.reason = unfinished(dir, s)
 			}
 			fresh = fresh || s.reason == "" && begun.Sub(s.ModTime) < f.opt.Settle
-			all = append(all, Listing{s.Segment, s.reason})
+			n := &segments
+			if s.reason != "" {
+				n = &others
+			}
+			if *n++; *n <= maxFiles {
+				all = append(all, Listing{s.Segment, s.reason})
+			}
 		},
 	}
 	if err := w.run(ctx, root); err != nil {

@@ -68,11 +68,16 @@ func (t *table) retry(s Segment, now time.Time) {
 	}
 }
 
+// maxWaits bounds how often a wait doubles: 16 times Settle. To look at a whole
+// card more often is work for nothing.
+const maxWaits = 5
+
 // wait puts a handed-out file back, which is not to blame.
 func (t *table) wait(s Segment, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if e := t.files[s.File]; e != nil && e.phase == handed {
+		e.tries = min(e.tries+1, max(e.tries, maxWaits))
 		t.settleAgain(e, e.Segment, now)
 	}
 }

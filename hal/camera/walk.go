@@ -69,9 +69,9 @@ func (w *walk) dir(ctx context.Context, root *os.Root, dir string, depth int) er
 	w.enter(dir)
 	var below []string
 	for ctx.Err() == nil {
-		watchdog.Beat(ctx)
 		batch, err := list.ReadDir(listBatch)
 		for _, e := range batch {
+			watchdog.Beat(ctx)
 			file := path.Join(dir, e.Name())
 			if e.IsDir() {
 				below = w.descend(below, sub, file, depth)
@@ -124,6 +124,8 @@ func (w *walk) linkedTwice(s sight) bool {
 	}
 	key := link{in.dev, in.ino, s.Kind}
 	seen := w.links[key]
-	w.links[key] = true
+	if len(w.links) < maxFiles {
+		w.links[key] = true
+	}
 	return seen
 }

@@ -146,10 +146,10 @@ func Await(ctx context.Context, wait func(turn context.Context) error) error {
 	}
 }
 
-// Run looks at the workers four times within the limit and, while all of them
+// Run looks at the workers eight times within the limit and, while all of them
 // beat, tells the service manager. It returns the error of ctx.
 func (w *Watchdog) Run(ctx context.Context) error {
-	tick := time.NewTicker(w.Limit / 4)
+	tick := time.NewTicker(w.Limit / 8)
 	defer tick.Stop()
 	failing := false
 	for {

@@ -167,9 +167,9 @@ func TestSignsWhileAllProgress(t *testing.T) {
 			}
 		})
 		s.watch(ctx)
-		// Every quarter of the limit, the first at once.
+		// Every eighth of the limit, the first at once.
 		require.Equal(t, 1, s.signs(0))
-		require.Equal(t, 240, s.signs(time.Hour))
+		require.Equal(t, 480, s.signs(time.Hour))
 		require.Empty(t, s.Late())
 		require.Empty(t, s.log.String())
 	})
@@ -192,7 +192,7 @@ func TestHungWorker(t *testing.T) {
 		require.Equal(t, 1, strings.Count(s.log.String(), "makes no progress"), s.log.String())
 		require.Contains(t, s.log.String(), "hung")
 		close(hang)
-		require.Equal(t, 4, s.signs(time.Minute))
+		require.Equal(t, 8, s.signs(time.Minute))
 		require.Empty(t, s.Late())
 	})
 }
@@ -226,7 +226,7 @@ func TestForgotten(t *testing.T) {
 		require.Equal(t, 0, s.signs(time.Hour), "the inner one is a worker of its own")
 		require.Equal(t, []string{"inner"}, s.Late())
 		leaveInner()
-		require.Equal(t, 4, s.signs(time.Minute))
+		require.Equal(t, 8, s.signs(time.Minute))
 	})
 }
 

@@ -1,7 +1,7 @@
 // Package broker is an MQTT broker inside the process, for the bench and for
 // tests. It is not for production: it keeps everything in memory, so a restart
 // loses what it has acknowledged, and it knows no revocation. It does hold every
-// client to what DESIGN asks of a real broker: mutual TLS, a client id that is
+// client to what is asked of a real broker (docs/brokers): mutual TLS, a client id that is
 // the certificate's common name, and topics that are the client's own; and, if
 // asked, to the limits of a broker of somebody else.
 //

@@ -14,7 +14,7 @@ import (
 )
 
 // openWithAge opens an object with the stock age command, and demands what
-// DESIGN promises to whoever has nothing else: head -c LENGTH is the original,
+// crypto/envelope/FORMAT.md promises to whoever has nothing else: head -c LENGTH is the original,
 // tail -c 1024 is the record.
 func openWithAge(ctx context.Context, age, key string, it item) error {
 	var stderr bytes.Buffer
