@@ -1,9 +1,11 @@
 package intake_test
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -51,5 +53,24 @@ func TestAFolderThatIsNotThereIsNotMet(t *testing.T) {
 	r.clip("20261124_053000_NF.mp4", "of the card that is in now")
 	r.until("met", r.met.Load)
 	r.until("known", func() bool { return r.Counts("dash").Known == 1 })
+	require.Empty(t, r.opened())
+}
+
+// TestPowerFailsBeforeTheMeeting: what is to stay is not known yet, so nothing
+// is sealed.
+func TestPowerFailsBeforeTheMeeting(t *testing.T) {
+	r := newRig(t)
+	r.leave = func(string) bool { return true }
+	r.clip("20261124_053000_EF.mp4", "stays in the vehicle")
+	r.prepare()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- r.folder.Run(ctx) }()
+	r.until("pending", func() bool { return r.folder.State().Pending > 0 })
+	short, stop := context.WithTimeout(ctx, 200*time.Millisecond)
+	defer stop()
+	r.Events(short)
+	cancel()
+	require.ErrorIs(t, <-done, context.Canceled)
 	require.Empty(t, r.opened())
 }

@@ -263,3 +263,30 @@ func TestSidecarsOfEveryPreset(t *testing.T) {
 		})
 	}
 }
+
+// TestALockedClipIsNotRemovedForItsNormalObject: the object for the readers of
+// events was lost, so the clip stays, though it was delivered before it was locked.
+func TestALockedClipIsNotRemovedForItsNormalObject(t *testing.T) {
+	r := newRig(t)
+	m := makers()["moved"]
+	r.use(m)
+	r.start()
+	r.until("sealed", func() bool { return r.Counts("dash").Sealed == 1 })
+	r.stop()
+	for e := range r.spool.Pending() {
+		require.NoError(t, r.spool.MarkStored(e))
+	}
+	r.lock("moved", m)
+	r.since = r.boot + 1 // the readers have changed: it is sealed anew
+	r.start()
+	r.until("sealed anew", func() bool { return r.Counts("dash").Sealed == 1 })
+	r.stop()
+	again := slices.Collect(r.spool.Pending())
+	require.Len(t, again, 1)
+	r.makeRoom(again[0])
+	r.remove = true
+	r.start()
+	r.until("known", func() bool { return r.Counts("dash").Known == 1 })
+	r.stop()
+	require.FileExists(t, filepath.Join(r.record, m.after))
+}

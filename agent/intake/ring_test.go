@@ -37,7 +37,7 @@ func TestBelowKeepFreeTheRingIsNotSealed(t *testing.T) {
 	r.start()
 	r.until("sealed", func() bool { return r.Counts("dash").Sealed == 4 })
 
-	s.free.Store(keep - 1<<20)
+	s.free.Store(keep - 2<<20)
 	r.clip("20261124_053000_NF.mp4", "waits")
 	r.clip("20261124_053100_NF.mp4", "is overwritten")
 	r.until("waits", func() bool { return r.Counts("dash").Waiting == 2 })
@@ -100,7 +100,7 @@ func TestALockedClipWaitsNoLonger(t *testing.T) {
 	}
 	r.start()
 	r.until("sealed", func() bool { return r.Counts("dash").Sealed == 2 })
-	s.free.Store(keep - 1<<20)
+	s.free.Store(keep - 2<<20)
 	r.clip("20261124_053000_NF.mp4", "waits")
 	r.until("waits", func() bool { return r.Counts("dash").Waiting == 1 })
 	require.NoError(t, os.Rename(filepath.Join(r.record, "20261124_053000_NF.mp4"), filepath.Join(r.record, "20261124_053000_EF.mp4")))
@@ -109,4 +109,27 @@ func TestALockedClipWaitsNoLonger(t *testing.T) {
 	require.Zero(t, r.Counts("dash").Overwritten)
 	r.stop()
 	require.Equal(t, "waits", r.opened()["event 20261124_053000_EF.mp4"])
+}
+
+// TestAWaitingClipThatIsOverwritten in place is another one.
+func TestAWaitingClipThatIsOverwritten(t *testing.T) {
+	const keep = 100 << 20
+	r := newRig(t)
+	s := &shelf{Disk: r.disk}
+	s.free.Store(keep - 2<<20)
+	r.fsys = s
+	r.limits.KeepFree = keep
+	r.start()
+	r.clip("20261124_053000_NF.mp4", "the old clip")
+	r.until("waits", func() bool { return r.Counts("dash").Waiting == 1 })
+	before, _ := r.folder.Tags()
+	require.Len(t, before, 1)
+	r.clip("20261124_053000_NF.mp4", "another under its name")
+	r.until("noticed", func() bool { return r.Counts("dash").Overwritten == 1 })
+	after, _ := r.folder.Tags()
+	require.NotEqual(t, before, after)
+	s.free.Store(1 << 40)
+	r.until("sealed", func() bool { return r.Counts("dash").Sealed == 1 && r.Counts("dash").Waiting == 0 })
+	r.stop()
+	require.Equal(t, map[string]string{"video 20261124_053000_NF.mp4": "another under its name"}, r.opened())
 }

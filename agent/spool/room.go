@@ -73,7 +73,7 @@ func (s *Spool) Tight() bool {
 // slack is what the spool's own records, and the blocks of the file system, may
 // take of keep_free: else a full spool would stand in its own way. The next
 // object of the ring restores it.
-func (s *Spool) slack() int64 { return min(s.opt.KeepFree>>10, 1<<20) }
+func (s *Spool) slack() int64 { return min(s.opt.KeepFree>>4, 1<<20) }
 
 // unneeded chooses delivered objects, and then damaged ones, oldest first,
 // until need bytes are found.

@@ -1,7 +1,9 @@
 package spool_test
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strings"
 	"syscall"
@@ -288,4 +290,42 @@ func TestNothingThatCannotBe(t *testing.T) {
 	}
 	require.ErrorContains(t, k.create(3, -1), "internal error")
 	require.Empty(t, k.gone())
+}
+
+// blocks is a disk that counts in blocks, as disks do.
+type blocks struct {
+	*crashfs.FS
+	total int64
+}
+
+func (b *blocks) Free() (int64, error) {
+	free := b.total
+	err := b.FS.List(".", func(d fs.DirEntry) error {
+		f, err := b.FS.Open(d.Name())
+		if err != nil {
+			return err
+		}
+		n, err := f.Size()
+		free -= (n + 4095) / 4096 * 4096
+		return errors.Join(err, f.Close())
+	})
+	return free, err
+}
+
+// TestAFullSpoolDoesNotStandInItsOwnWay: with clips of one size, what one gives
+// is what the next takes; the spool's records and whole blocks come on top.
+func TestAFullSpoolDoesNotStandInItsOwnWay(t *testing.T) {
+	d := &blocks{crashfs.New(crashfs.Options{}), 4 << 20}
+	s, err := spool.Open(d, spool.Options{MaxBytes: 1 << 40, KeepFree: 1 << 20, Slots: slots, Order: order})
+	require.NoError(t, err)
+	body := sealedOnce()
+	for i := range 1000 {
+		draft, err := s.CreateRing(3, int64(len(body)))
+		require.NoError(t, err, "clip %d", i)
+		_, err = draft.Write(body)
+		require.NoError(t, err)
+		_, err = draft.Commit(meta(3, uint32(i+1), "video", byte(i)), envelope.Name{byte(i), byte(i >> 8), 7}, int64(len(body)))
+		require.NoError(t, err)
+	}
+	require.Greater(t, s.Usage().Evicted[2].Objects, int64(500))
 }
