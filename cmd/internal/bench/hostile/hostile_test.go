@@ -76,6 +76,16 @@ func TestFolder(t *testing.T) {
 // they are read may be, and the one that grows if it is not read.
 func TestCarelessReader(t *testing.T) {
 	folder, _, f, faults := plant(t)
+	bytes := func() (n int64) {
+		for _, path := range regular(t, folder) {
+			if info, err := os.Lstat(path); err == nil {
+				n += info.Size()
+			}
+		}
+		return n
+	}
+	before := bytes()
+	require.Eventually(t, func() bool { return bytes() > before }, patience, time.Millisecond, "nothing grows: there is nothing to read there")
 	for _, path := range regular(t, folder) {
 		file, err := os.Open(path)
 		if err != nil {
