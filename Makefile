@@ -54,7 +54,7 @@ demo: build ## a simulated drive, sealed, uploaded, and opened again by the key 
 .PHONY: test
 test: ## all unit and integration tests
 	@echo "go vet"; go vet ./...
-	@echo "go test (about two minutes on two cores the first time)"
+	@echo "go test (about five minutes on two cores the first time)"
 	@if CGO_ENABLED=0 go test ./...; then echo "make test: PASSED"; else echo "make test: FAILED"; exit 1; fi
 
 ##@ before a commit
