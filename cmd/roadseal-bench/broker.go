@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 
 	"github.com/spf13/cobra"
 
+	"roadseal/agent/profile"
 	"roadseal/cmd/internal/bench"
 	"roadseal/cmd/internal/bench/capture"
 	"roadseal/cmd/internal/broker"
@@ -46,9 +48,9 @@ certificate that is not of the bench.`,
 	f.StringVar(&s.files.Certificate, "certificate", "", "certificate `FILE` of the broker, PEM")
 	f.StringVar(&s.files.Key, "key", "", "private key `FILE` of the broker, PEM")
 	f.StringVar(&s.capture, "capture", "", "write all messages to this new `FILE`")
-	f.StringVar(&s.profile, "profile", "", "enforce the limits of `BROKER`: aws, emqx, hivemq, mosquitto or nats")
+	f.StringVar(&s.profile, "profile", "", "enforce the limits of `BROKER`: "+strings.Join(profile.Names(), ", "))
 	cli.Values(cmd, "listen")
-	cli.Values(cmd, "profile", "aws", "emqx", "hivemq", "mosquitto", "nats")
+	cli.Values(cmd, "profile", profile.Names()...)
 	cli.Files(cmd, "capture")
 	for _, name := range []string{"ca", "certificate", "key"} {
 		cli.Required(cmd, name)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"roadseal/agent/profile"
 	"roadseal/cmd/internal/bench"
 	"roadseal/cmd/internal/bench/recorder"
 	"roadseal/cmd/internal/cli"
@@ -146,7 +147,7 @@ wrong command line.`,
 	f.IntVar(&r.o.Loops, "loop", 1, "the set is played `N` times")
 	f.Int64Var(&r.o.Rate, "rate", 0, "`N` bytes a second upwards, 0 = no limit")
 	f.DurationVar(&r.o.CutEvery, "cut-every", 0, "reset the link each `TIME`, 0 = never")
-	f.StringVar(&r.o.Profile, "broker-profile", "", "configure for, and enforce the limits of, `BROKER`: aws, emqx, hivemq, mosquitto or nats")
+	f.StringVar(&r.o.Profile, "broker-profile", "", "configure for, and enforce the limits of, `BROKER`: "+strings.Join(profile.Names(), ", "))
 	f.StringVar(&r.o.Broker, "broker", bench.Embedded, "run `BROKER`: embedded, or mosquitto (which must be installed)")
 	f.StringVar(&kill, "kill", "", "`KILLS` of processes in mid-upload: agent=N,collector=N,broker=N")
 	r.add(cmd, "")
@@ -155,7 +156,7 @@ wrong command line.`,
 	cli.Folder(cmd, "camera")
 	cli.Values(cmd, "kill")
 	cli.Values(cmd, "recorder", recorder.Names()...)
-	cli.Values(cmd, "broker-profile", "aws", "emqx", "hivemq", "mosquitto", "nats")
+	cli.Values(cmd, "broker-profile", profile.Names()...)
 	cli.Values(cmd, "broker", "embedded", "mosquitto")
 	return cmd
 }

@@ -1,25 +1,17 @@
 package main
 
 import (
-	"os"
 	"testing"
-
-	"github.com/stretchr/testify/require"
 
 	"roadseal/cmd/internal/cli/clitest"
 )
 
 // TestCommands holds what the command lines of all programs have in common.
-func TestCommands(t *testing.T) {
-	require.Empty(t, clitest.Faults(root()))
-	untried, err := clitest.Untried(root(), "testdata/script")
-	require.NoError(t, err)
-	require.Empty(t, untried, "no script runs these examples")
-}
+func TestCommands(t *testing.T) { clitest.Check(t, root()) }
 
 // TestManual: the pages in docs/man are what the commands say.
 func TestManual(t *testing.T) {
-	for name, page := range map[string][]byte{
+	clitest.CheckPages(t, map[string][]byte{
 		"roadseal-collector.1": clitest.Manual(root(), clitest.Section{
 			Files: [][2]string{
 				{"/etc/roadseal/collector.toml", "the configuration, unless --config names another"},
@@ -34,13 +26,5 @@ func TestManual(t *testing.T) {
 			},
 			SeeAlso: []string{"roadseal-collector.1"},
 		}),
-	} {
-		path := "../../docs/man/" + name
-		if clitest.Update() {
-			require.NoError(t, os.WriteFile(path, page, 0o644))
-		}
-		committed, err := os.ReadFile(path)
-		require.NoError(t, err)
-		require.Equal(t, string(committed), string(page), "%s is stale; \"make man\" writes it anew", name)
-	}
+	})
 }
