@@ -26,9 +26,9 @@ func (d *Decoder) vtg(f *fields) {
 	}
 	switch {
 	case f.letter(6) == 'N' && len(f.at(5)) > 0:
-		d.epoch.vtg.speed = knot * within(number(f.at(5)), 0, 1e5)
+		d.epoch.vtg.speed = within(knot*number(f.at(5)), 0, tooFast)
 	case f.letter(8) == 'K':
-		d.epoch.vtg.speed = kilometre * within(number(f.at(7)), 0, 1e5)
+		d.epoch.vtg.speed = within(kilometre*number(f.at(7)), 0, tooFast)
 	}
 }
 

@@ -127,6 +127,7 @@ func FuzzPVT(f *testing.F) {
 	f.Add([]byte(pvtFrame(nil)[6:98]))
 	f.Add([]byte(pvtAt(60)[6:98]))
 	f.Add(make([]byte, 84))
+	f.Add([]byte(pvtFrame(func(p []byte) { copy(p[60:], "\xA0\x2D\x30\x04") })[6:98])) // 70 km/s
 	f.Fuzz(func(t *testing.T, payload []byte) {
 		if len(payload) > 4096 {
 			return

@@ -5,6 +5,10 @@ import "time"
 const (
 	knot      = 1852.0 / 3600 // m/s
 	kilometre = 1 / 3.6       // of km/h, m/s
+
+	// tooFast is above what any receiver says of a vehicle, m/s, whatever the
+	// unit of its message.
+	tooFast = 50_000
 )
 
 // What has a time in it and makes epochs.
@@ -106,7 +110,7 @@ func (d *Decoder) rmc(from int, f *fields) {
 	e.byRMC = true
 	e.rmc.position = f.position(3)
 	e.rmc.motion = motion{
-		speed:  knot * within(number(f.at(7)), 0, 1e5),
+		speed:  within(knot*number(f.at(7)), 0, tooFast),
 		course: heading(f.at(8)),
 	}
 	day, ok := shortDate(f.at(9))

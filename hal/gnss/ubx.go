@@ -52,7 +52,7 @@ func (d *Decoder) pvt(p []byte) {
 	lon, lat := number(24)/1e7, number(28)/1e7
 	e.pvt = report{
 		position:   position{lat, lon, math.Abs(lat) <= 90 && math.Abs(lon) <= 180},
-		motion:     motion{speed: within(number(60)/1e3, 0, 1e5), course: turn(number(64) / 1e5)},
+		motion:     motion{speed: within(number(60)/1e3, 0, tooFast), course: turn(number(64) / 1e5)},
 		quality:    pvtQuality(kind, p[21]),
 		satellites: int(p[23]),
 		hdop:       math.NaN(), // it says PDOP only

@@ -69,6 +69,8 @@ func TestPVT(t *testing.T) {
 		{"course to the left of north", word(64, -90_00000), func(f *gnss.Fix) { f.Course = 270 }},
 		{"course of two turns", word(64, 720_00000), func(f *gnss.Fix) { f.Course = math.NaN() }},
 		{"speed below 0", word(60, -1), func(f *gnss.Fix) { f.Speed = math.NaN() }},
+		{"speed as fast as a sentence may say", word(60, 49_999_999), func(f *gnss.Fix) { f.Speed = 49_999.999 }},
+		{"speed beyond", word(60, 50_000_000), func(f *gnss.Fix) { f.Speed = math.NaN() }},
 		{"accuracy unknown", word(40, -1), func(f *gnss.Fix) { f.Accuracy = math.NaN() }},
 		{"fraction below 0", word(16, -4e5), func(f *gnss.Fix) { f.UTC = said.Truncate(time.Second) }},
 		{"fraction that rounds up", word(16, 999_999_999), func(f *gnss.Fix) { f.UTC = said.Truncate(time.Second).Add(time.Second) }},
