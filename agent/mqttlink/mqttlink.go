@@ -181,6 +181,7 @@ func (s *Session) library(ctx context.Context, o Options) *mqtt.ClientOptions {
 			return nil, err
 		}
 		g := &guard{Conn: conn, bottom: bottom, frames: frames{max: o.MaxPacket}, lost: s.lost, written: s.next, acked: s.acked, pace: o.Pace, done: s.done}
+		bottom.rest = func() int { return g.frames.body }
 		s.mu.Lock()
 		s.conn = g
 		s.mu.Unlock()

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -33,7 +34,7 @@ func (o *Options) dial(ctx context.Context) (top net.Conn, bottom *patient, err 
 	if err := setUserTimeout(conn); err != nil {
 		return nil, nil, errors.Join(fmt.Errorf("cannot set TCP_USER_TIMEOUT: %w", err), conn.Close())
 	}
-	bottom = &patient{Conn: conn}
+	bottom = &patient{Conn: conn, socket: socketOf(conn)}
 	if o.TLS == nil {
 		return bottom, bottom, nil
 	}
@@ -49,19 +50,7 @@ func (o *Options) dial(ctx context.Context) (top net.Conn, bottom *patient, err 
 // nothing (RFC 5482). Without it a dead link with room in the send buffer goes
 // unnoticed for a quarter of an hour.
 func setUserTimeout(conn net.Conn) error {
-	tcp, ok := conn.(*net.TCPConn)
-	if !ok {
-		return nil
-	}
-	raw, err := tcp.SyscallConn()
-	if err != nil {
-		return err
-	}
-	var failed error
-	err = raw.Control(func(fd uintptr) {
-		failed = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(userTimeout.Milliseconds()))
-	})
-	return errors.Join(err, failed)
+	return socketOf(conn).set(unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(userTimeout.Milliseconds()))
 }
 
 // patient gives each write below TLS, a record of at most 16 KiB, its own
@@ -69,6 +58,9 @@ func setUserTimeout(conn net.Conn) error {
 // publication fails like the publication.
 type patient struct {
 	net.Conn
+	socket  socket
+	rest    func() int  // bytes that the packet being read still lacks; nil until there are packets
+	low     int         // of the socket, see Read
 	leaving atomic.Bool // what is written now is TLS taking leave
 }
 
@@ -81,4 +73,44 @@ func (p *patient) Write(b []byte) (int, error) {
 		return 0, err
 	}
 	return p.Conn.Write(b)
+}
+
+// Read has the kernel wake the reader when much of a large packet is there, and
+// not for each TLS record of it: waking costs more than decrypting. TLS asks for
+// more when it has less than a record, so all but a record of what the packet
+// lacks is still to come, and nobody waits for what does not.
+func (p *patient) Read(b []byte) (int, error) {
+	if p.rest != nil {
+		if low := min(max(p.rest()-record, 1), maxLow); low != p.low {
+			p.low = low
+			_ = p.socket.set(unix.SOL_SOCKET, unix.SO_RCVLOWAT, low) // a hint
+		}
+	}
+	return p.Conn.Read(b)
+}
+
+const (
+	record = 16 << 10 // the most plaintext of a TLS record (RFC 8446, section 5.1)
+	maxLow = 64 << 10 // bytes
+)
+
+// A socket is that of a TCP connection; one without does nothing.
+type socket struct{ raw syscall.RawConn }
+
+func socketOf(conn net.Conn) socket {
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		if raw, err := tcp.SyscallConn(); err == nil {
+			return socket{raw}
+		}
+	}
+	return socket{}
+}
+
+func (s socket) set(level, option, value int) error {
+	if s.raw == nil {
+		return nil
+	}
+	var failed error
+	err := s.raw.Control(func(fd uintptr) { failed = unix.SetsockoptInt(int(fd), level, option, value) })
+	return errors.Join(err, failed)
 }

@@ -220,7 +220,7 @@ func throughBroker(t *testing.T, p *pki, address string) {
 	require.ElementsMatch(t, all, q.marked())
 	require.Len(t, c.stored, len(all))
 	require.Zero(t, q.open)
-	require.LessOrEqual(t, u.Status().Resent, int64(5*window*wire.BlockSize), "a window for each cut")
+	require.LessOrEqual(t, u.Status().Resent, int64(5*wire.Wide*wire.MaxBlocks*wire.BlockSize), "a window for each cut")
 	require.Less(t, strings.Count(log.String(), "\n"), 10, log.String())
 	require.NotContains(t, log.String(), "127.0.0.1")
 }

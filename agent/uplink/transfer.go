@@ -39,6 +39,7 @@ type transfer struct {
 type flight struct {
 	first, blocks int
 	number        int64 // in the order of the session, from 1
+	at            time.Time
 }
 
 // An effort is what an object without a receipt has cost so far. It outlives

@@ -70,6 +70,48 @@ func TestPipeStaysFull(t *testing.T) {
 	})
 }
 
+// TestWindowFitsTheLink: where messages are confirmed at once the window widens,
+// and on any other link it never does. One that slows down gets the small one
+// back with the next confirmation.
+func TestWindowFitsTheLink(t *testing.T) {
+	for delay, most := range map[time.Duration]int{
+		time.Millisecond:                 wire.Wide,
+		wire.Prompt/2 - time.Millisecond: wire.Wide,
+		wire.Prompt / 2:                  wire.Window,
+		time.Second / 2:                  wire.Window,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t)
+			w.delay = delay
+			w.q.add(-1, 200*wire.BlockSize)
+			w.q.add(-1, 200*wire.BlockSize)
+			w.finish(time.Minute)
+			require.Equal(t, most, w.most, "round trip %v", 2*delay)
+			require.Zero(t, w.u.Status().Resent)
+		})
+	}
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.delay = 0
+		w.q.add(-1, 2000*wire.BlockSize)
+		data := 0
+		w.fate = func(_ int, m wire.Message) string {
+			if _, ok := m.(wire.Data); ok {
+				if data++; data == 200 {
+					w.delay = time.Second
+				}
+				if data == 300 {
+					w.most = 0
+				}
+			}
+			return ""
+		}
+		w.finish(5 * time.Minute)
+		require.Greater(t, data, 900)
+		require.Equal(t, wire.Window, w.most)
+	})
+}
+
 // faults are run against a world of three objects, once for each message that
 // a run without faults exchanges.
 func faults(t *testing.T, fate func(k int, w *world) func(n int, m wire.Message) string, check func(*testing.T, *world)) {

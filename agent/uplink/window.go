@@ -48,7 +48,7 @@ func (s *session) send(t *transfer, f flight, data []byte) error {
 		return err
 	}
 	s.flying++
-	f.number = s.number
+	f.number, f.at = s.number, time.Now()
 	if len(t.flights) == 0 {
 		t.due = time.Now().Add(t.patience)
 	}
@@ -81,6 +81,7 @@ func (s *session) have(t *transfer, h wire.Have) {
 		return // not an answer to our offer
 	}
 	first := t.known == nil
+	widest := t.widest(h.Blocks)
 	confirmed, lost, news := t.have(h.Blocks)
 	s.flying -= confirmed + lost
 	// What arrived just before the last link was lost shows only now.
@@ -95,7 +96,7 @@ func (s *session) have(t *transfer, h wire.Have) {
 	}
 	if news {
 		if !first && t.strikes == 0 {
-			s.limit = min(2*s.limit, wire.Window)
+			s.limit = min(2*s.limit, widest)
 		}
 		t.strikes, t.patience = 0, firstPatience
 	}
@@ -109,6 +110,20 @@ func (s *session) have(t *transfer, h wire.Have) {
 		}
 		t.full = false
 	}
+}
+
+// widest is how many messages may be under way on a link that confirms blocks
+// now. A window that is confirmed at once is too small to keep the link busy.
+func (t *transfer) widest(blocks wire.Bitmap) int {
+	for _, f := range t.flights { // the oldest first
+		if blocks.Has(f.first) {
+			if time.Since(f.at) < wire.Prompt {
+				return wire.Wide
+			}
+			break
+		}
+	}
+	return wire.Window
 }
 
 // vain puts off an object that goes up again and again without a receipt: a

@@ -1,6 +1,8 @@
 package wire
 
 import (
+	"time"
+
 	"errors"
 	"fmt"
 
@@ -14,12 +16,17 @@ const (
 	BlockSize = 61440   // bytes of one block of the grid; the last one of an object may be shorter
 	MaxBlocks = 2       // blocks of one DATA message
 	Window    = 8       // DATA messages that a vehicle may have under way, over all its objects
+	Wide      = 32      // the same on a link that confirms each within Prompt
 	HaveEvery = 4       // the collector answers every so many DATA messages of an object with HAVE
 	MaxObject = 4 << 30 // bytes of one object; its bitmap has 8,739 bytes
 	MaxClass  = 4       // retention classes are 1 (kept longest) to MaxClass
 	MaxDown   = 65536   // remaining length of the largest MQTT packet that a vehicle accepts
 	MaxUp     = 132 << 10
 )
+
+// Prompt is how soon a link confirms its messages that may have Wide of them
+// under way.
+const Prompt = 50 * time.Millisecond
 
 // The type byte of each message.
 const (
