@@ -27,5 +27,5 @@ Exit status: 0 all checks hold, 1 one does not or the run could not be made,
 		Example: `  roadseal-bench demo
   roadseal-bench drive --nmea drive.nmea --camera clips -o out/drive --speed 10`,
 	}
-	return cli.Program(c, demoCommand(), driveCommand(), recordersCommand(), crashCommand(), soakCommand(), speedCommand(), brokerCommand(), wallclockCommand())
+	return cli.Program(c, demoCommand(), driveCommand(), recordersCommand(), crashCommand(), soakCommand(), speedCommand(), brokerCommand(), wallclockCommand(), unsyncedCommand())
 }

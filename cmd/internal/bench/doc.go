@@ -8,7 +8,8 @@
 // radio link, capture what the broker saw, judge holds the checks, canary the
 // search for secrets, report what is left for machines and people. This package
 // puts them together.
-// crash and soak are runs of their own; wallclock gives them false clocks.
+// crash, soak and speed are runs of their own; wallclock gives programs false
+// clocks, unsynced takes their syncs away.
 //
 // Side: red.
 package bench

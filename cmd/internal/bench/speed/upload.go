@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"roadseal/cmd/internal/bench/unsynced"
 	"roadseal/cmd/internal/broker/mosquitto"
 )
 
@@ -57,13 +58,15 @@ func (s *stand) uploadsOf(ctx context.Context, l load, address string) ([]Row, e
 	if err != nil {
 		return nil, err
 	}
-	var disk, memory, pub, raw rounds
+	var disk, unsync, memory, pub, raw rounds
+	nosync := unsynced.Command(s.o.Programs.Bench)
 	for round := range s.o.Rounds {
 		for _, turn := range []struct {
 			to  *rounds
 			run func() (moved, error)
 		}{
 			{&disk, func() (moved, error) { return s.upload(ctx, full, address, s.disk) }},
+			{&unsync, func() (moved, error) { return s.upload(ctx, full, address, s.disk, nosync...) }},
 			{&pub, func() (moved, error) { return s.publish(ctx, address, q.bytes) }},
 			{&memory, func() (moved, error) { return s.upload(ctx, full, address, s.memory) }},
 			{&raw, func() (moved, error) { return s.rawLoopback(ctx, q.bytes) }},
@@ -79,7 +82,8 @@ func (s *stand) uploadsOf(ctx context.Context, l load, address string) ([]Row, e
 	const unit, peer = "MB/s", "mosquitto_pub -q 1 -l"
 	return []Row{
 		beside("upload, "+l.name+", store on disk with fsync", unit, disk.rates(), peer, pub.rates(), l.limit),
-		beside("upload, "+l.name+", store in memory", unit, memory.rates(), peer, pub.rates(), l.limit),
+		beside("upload, "+l.name+", store on disk without fsync", unit, unsync.rates(), peer, pub.rates(), l.limit),
+		beside("upload, "+l.name+", store in memory", unit, memory.rates(), peer, pub.rates(), 0),
 		beside("upload, "+l.name+", store in memory", unit, memory.rates(), "raw TLS 1.3", raw.rates(), 0),
 		beside("processor time of the sender for 1 GB, "+l.name, "s", memory.costs(), peer, pub.costs(), 0),
 	}, nil
@@ -110,14 +114,15 @@ func (r rounds) costs() (v []float64) {
 	return v
 }
 
-// upload lets an agent empty a backlog.
-func (s *stand) upload(ctx context.Context, full car, address, where string) (m moved, err error) {
+// upload lets an agent empty a backlog into a store in the folder where; before
+// is what stands before the collector's command line.
+func (s *stand) upload(ctx context.Context, full car, address, where string, before ...string) (m moved, err error) {
 	c, err := s.copy(full, address)
 	if err != nil {
 		return m, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(c.dir)) }()
-	to, err := s.collect(ctx, filepath.Join(where, "collector"), address)
+	to, err := s.collect(ctx, filepath.Join(where, "collector"), address, before...)
 	if err != nil {
 		return m, err
 	}
