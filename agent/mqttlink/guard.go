@@ -65,12 +65,26 @@ func (g *guard) Read(p []byte) (int, error) {
 func (g *guard) Write(p []byte) (int, error) {
 	message := len(p) > 0 && p[0]&0xf0 == publish
 	g.pace.Packet(g.done, len(p), message) // after the end, the connection is closed
-	_, err := g.Conn.Write(p)
-	g.note(err)
+	g.note(g.whole(p))
 	if message {
 		g.written()
 	}
 	return len(p), nil
+}
+
+// whole writes a packet so that the kernel gets all TLS records of it at once.
+func (g *guard) whole(p []byte) error {
+	cut := (len(p) - 1) / record * record
+	if cut > 0 {
+		g.bottom.more.Store(true)
+		_, err := g.Conn.Write(p[:cut])
+		g.bottom.more.Store(false)
+		if err != nil {
+			return err
+		}
+	}
+	_, err := g.Conn.Write(p[cut:])
+	return err
 }
 
 // Close keeps what reading and writing say afterwards from being taken for the

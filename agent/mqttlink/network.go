@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -15,7 +16,7 @@ import (
 
 const (
 	connectTimeout = 10 * time.Second // from the first packet to CONNACK
-	writeTimeout   = 5 * time.Second  // for each record; a slow link may take longer for a message
+	writeTimeout   = 5 * time.Second  // for each 16 KiB; a slow link may take longer for a message
 	userTimeout    = 10 * time.Second // for the peer's TCP to acknowledge what was sent
 )
 
@@ -53,26 +54,49 @@ func setUserTimeout(conn net.Conn) error {
 	return socketOf(conn).set(unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(userTimeout.Milliseconds()))
 }
 
-// patient gives each write below TLS, a record of at most 16 KiB, its own
-// deadline: a link may be slow, but it must move. A ping stuck behind a
-// publication fails like the publication.
+// patient gives the link a deadline for each 16 KiB that it has to take: it may
+// be slow, but it must move. A ping stuck behind a publication fails like the
+// publication.
 type patient struct {
 	net.Conn
 	socket  socket
 	rest    func() int  // bytes that the packet being read still lacks; nil until there are packets
 	low     int         // of the socket, see Read
 	leaving atomic.Bool // what is written now is TLS taking leave
+	more    atomic.Bool // more of the packet follows at once
+	held    []byte      // what waits for it
 }
 
+// Write hands a packet to the kernel in one call: one for each TLS record of it
+// costs both ends more. TLS calls it from one goroutine at a time.
 func (p *patient) Write(b []byte) (int, error) {
-	limit := writeTimeout
-	if p.leaving.Load() {
-		limit = leave
+	switch {
+	case p.more.Load():
+		p.held = append(p.held, b...)
+		return len(b), nil
+	case len(p.held) == 0:
+		return len(b), p.put(b)
 	}
-	if err := p.SetWriteDeadline(time.Now().Add(limit)); err != nil {
-		return 0, err
+	all := append(p.held, b...)
+	p.held = all[:0]
+	return len(b), p.put(all)
+}
+
+func (p *patient) put(b []byte) error {
+	for {
+		limit := writeTimeout
+		if p.leaving.Load() {
+			limit = leave
+		}
+		if err := p.SetWriteDeadline(time.Now().Add(limit)); err != nil {
+			return err
+		}
+		n, err := p.Conn.Write(b)
+		if !errors.Is(err, os.ErrDeadlineExceeded) || n < record || p.leaving.Load() {
+			return err
+		}
+		b = b[n:]
 	}
-	return p.Conn.Write(b)
 }
 
 // Read has the kernel wake the reader when much of a large packet is there, and

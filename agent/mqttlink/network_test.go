@@ -10,6 +10,7 @@ import (
 	"io"
 	"math/big"
 	"net"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -164,4 +165,68 @@ func TestUserTimeoutIsSet(t *testing.T) {
 	require.Equal(t, 10_000, got)
 	require.NoError(t, s.Close())
 	require.ErrorIs(t, <-done, io.EOF)
+}
+
+// A counted connection counts how often it is asked to write.
+type counted struct {
+	net.Conn
+	calls atomic.Int64
+}
+
+func (c *counted) Write(p []byte) (int, error) {
+	c.calls.Add(1)
+	return c.Conn.Write(p)
+}
+
+// TestAPacketIsWrittenInOneCall: whatever its length, it goes as it is, and
+// nothing of it waits for what follows.
+func TestAPacketIsWrittenInOneCall(t *testing.T) {
+	const topic = "v1/up/00/x"
+	lengths := []int{0, 1, 100, 60 << 10, 120 << 10, 180 << 10}
+	for d := -30; d <= 2; d++ { // the packet is longer than its payload by up to 18 bytes
+		lengths = append(lengths, 16<<10+d, 64<<10+d)
+	}
+	for _, secure := range []bool{true, false} {
+		var near *counted
+		p := &peer{}
+		arrived := make(chan []byte)
+		p.on = func(in packets.ControlPacket) ([]byte, bool) {
+			if in, ok := in.(*packets.PublishPacket); ok {
+				arrived <- in.Payload
+			}
+			return nil, false
+		}
+		server, client := identity(t)
+		if secure {
+			p.wrap = func(conn net.Conn) net.Conn { return tls.Server(conn, server) }
+		}
+		o, done := pipe(p)
+		if secure {
+			o.TLS = client
+		}
+		open := o.Dial
+		o.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+			conn, err := open(ctx, network, address)
+			near = &counted{Conn: conn}
+			return near, err
+		}
+		o.MaxPacket, o.KeepAlive = 200<<10, time.Hour
+		s, err := mqttlink.Dial(t.Context(), o)
+		require.NoError(t, err)
+		before := near.calls.Load()
+		for i, n := range lengths {
+			payload := make([]byte, n)
+			_, _ = rand.Read(payload) // it never fails
+			require.NoError(t, s.Publish(topic, payload))
+			select {
+			case got := <-arrived:
+				require.Equal(t, payload, got)
+			case <-time.After(30 * time.Second):
+				t.Fatalf("a message of %d bytes does not arrive (TLS: %v)", n, secure)
+			}
+			require.EqualValues(t, i+1, near.calls.Load()-before, "%d bytes, TLS: %v", n, secure)
+		}
+		require.NoError(t, s.Close())
+		<-done
+	}
 }

@@ -60,17 +60,19 @@ func (s *stand) uploadsOf(ctx context.Context, l load, address string) ([]Row, e
 	}
 	var disk, unsync, memory, pub, raw rounds
 	nosync := unsynced.Command(s.o.Programs.Bench)
+	turns := []struct {
+		to  *rounds
+		run func() (moved, error)
+	}{
+		{&disk, func() (moved, error) { return s.upload(ctx, full, address, s.disk) }},
+		{&unsync, func() (moved, error) { return s.upload(ctx, full, address, s.disk, nosync...) }},
+		{&pub, func() (moved, error) { return s.publish(ctx, address, q.bytes) }},
+		{&memory, func() (moved, error) { return s.upload(ctx, full, address, s.memory) }},
+		{&raw, func() (moved, error) { return s.rawLoopback(ctx, q.bytes) }},
+	}
 	for round := range s.o.Rounds {
-		for _, turn := range []struct {
-			to  *rounds
-			run func() (moved, error)
-		}{
-			{&disk, func() (moved, error) { return s.upload(ctx, full, address, s.disk) }},
-			{&unsync, func() (moved, error) { return s.upload(ctx, full, address, s.disk, nosync...) }},
-			{&pub, func() (moved, error) { return s.publish(ctx, address, q.bytes) }},
-			{&memory, func() (moved, error) { return s.upload(ctx, full, address, s.memory) }},
-			{&raw, func() (moved, error) { return s.rawLoopback(ctx, q.bytes) }},
-		} {
+		for i := range turns { // no one is always first
+			turn := turns[(round+i)%len(turns)]
 			m, err := turn.run()
 			if err != nil {
 				return nil, err
