@@ -25,7 +25,7 @@ var red = []string{"hal/red", "hal/gnss", "hal/camera", "hal/serialport", "agent
 
 var reachRules = []reachRule{
 	{"cmd/roadseal-agent", "the vehicle can neither open what it sealed nor act for another desk, and stays small",
-		[]string{"crypto/open", "cmd/internal/trip", "cmd/internal/collector", "cmd/internal/objstore", "cmd/internal/broker",
+		[]string{"crypto/open", "crypto/signed/sign", "cmd/internal/trip", "cmd/internal/collector", "cmd/internal/objstore", "cmd/internal/broker",
 			"cmd/internal/bench", "text/template", "html/template", "github.com/vbauerster/mpb"}},
 	{"cmd/roadseal-collector", "the collector never sees plaintext",
 		append([]string{"crypto/open", "crypto/seal", "cmd/internal/trip", "cmd/internal/bench"}, red...)},
@@ -34,6 +34,7 @@ var reachRules = []reachRule{
 	{"agent/uplink", "only sealed objects reach the network", append([]string{"crypto/seal", "crypto/open"}, red...)},
 	{"agent/mqttlink", "only sealed objects reach the network", append([]string{"crypto/seal", "crypto/open"}, red...)},
 	{"agent/spool", "plaintext never reaches the spool", append([]string{"crypto/seal", "crypto/open"}, red...)},
+	{"firmware", "what comes down is public and meets nothing red", append([]string{"crypto/seal", "crypto/open", "crypto/signed/sign"}, red...)},
 	{"agent", "the vehicle's code stands without the desk's", []string{"crypto/open"}},
 }
 

@@ -181,8 +181,8 @@ func (t tree) sides() (bad []string) {
 		if p.main {
 			continue
 		}
-		if !slices.Contains([]string{"red", "black", "gate", "any", "root"}, p.side) {
-			bad = append(bad, name+`: the package comment has no line "Side: red.", "black.", "gate.", "any." or "root."`)
+		if !slices.Contains([]string{"red", "black", "gate", "desk", "any", "root"}, p.side) {
+			bad = append(bad, name+`: the package comment has no line "Side: red.", "black.", "gate.", "desk.", "any." or "root."`)
 		}
 		for _, im := range p.imports {
 			if q := t[im]; p.side == "black" && q != nil && q.side != "black" && q.side != "any" {
@@ -281,7 +281,7 @@ func TestRulesBite(t *testing.T) {
 		"agent/spool calls os.Remove: durable alone",
 		"agent/spool calls os.Exit: main alone",
 		"agent/spool (black) imports hal/gnss (red)",
-		`hal/nowhere: the package comment has no line "Side: red.", "black.", "gate.", "any." or "root."`,
+		`hal/nowhere: the package comment has no line "Side: red.", "black.", "gate.", "desk.", "any." or "root."`,
 	}, got)
 	require.True(t, m["hal/gnss"].init)
 	require.True(t, older("v1.6.4", "v1.6.5"))

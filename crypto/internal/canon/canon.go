@@ -1,0 +1,95 @@
+// Package canon reads JSON (RFC 8259) as signed metadata needs it read, and
+// writes its canonical form, over which signatures are made.
+//
+// Two readers of one text must never see two things. So this one refuses what
+// leaves room for that: names twice in an object, text that is no valid UTF-8
+// or holds half a surrogate pair, numbers that are not plain integers of 64
+// bits, anything after the value, and more depth or values than a limit. The
+// canonical form is OLPC's, as TUF uses it: members sorted by code point, no
+// space, and in strings only the quote and the backslash escaped.
+//
+// Side: black.
+package canon
+
+import (
+	"slices"
+	"strconv"
+)
+
+// A Value is what stands in a JSON text: nil for null, bool, int64, string,
+// []Value or *Object.
+type Value any
+
+// An Object holds the members of a JSON object.
+type Object struct {
+	names  []string // sorted
+	values map[string]Value
+}
+
+// NewObject returns the object of the given members.
+func NewObject(members map[string]Value) *Object {
+	o := &Object{values: make(map[string]Value, len(members))}
+	for name, v := range members {
+		o.values[name] = v
+		o.names = append(o.names, name)
+	}
+	slices.Sort(o.names)
+	return o
+}
+
+// Names returns the names of all members, sorted.
+func (o *Object) Names() []string { return o.names }
+
+// Get returns a member, and whether it is there. A nil object has none.
+func (o *Object) Get(name string) (Value, bool) {
+	if o == nil {
+		return nil, false
+	}
+	v, ok := o.values[name]
+	return v, ok
+}
+
+// Append adds the canonical form of v to b. It panics on what is no Value.
+func Append(b []byte, v Value) []byte {
+	switch v := v.(type) {
+	case nil:
+		return append(b, "null"...)
+	case bool:
+		return strconv.AppendBool(b, v)
+	case int64:
+		return strconv.AppendInt(b, v, 10)
+	case string:
+		return appendString(b, v)
+	case []Value:
+		b = append(b, '[')
+		for i, e := range v {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			b = Append(b, e)
+		}
+		return append(b, ']')
+	case *Object:
+		b = append(b, '{')
+		for i, name := range v.names {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			b = append(appendString(b, name), ':')
+			b = Append(b, v.values[name])
+		}
+		return append(b, '}')
+	}
+	panic("internal error: canon: no JSON value")
+}
+
+func appendString(b []byte, s string) []byte {
+	b = append(b, '"')
+	for i := range len(s) {
+		if s[i] == '"' || s[i] == '\\' {
+			b = append(b, '\\')
+		}
+		b = append(b, s[i])
+	}
+	return append(b, '"')
+}
