@@ -24,13 +24,14 @@ type Attack string
 
 // Attacks, as reports name them.
 const (
-	Arbitrary    Attack = "arbitrary software" // not signed by whom it should be
-	Rollback     Attack = "rollback"           // older than what was seen before
-	Freeze       Attack = "freeze"             // expired: perhaps newer files are withheld
-	MixAndMatch  Attack = "mix and match"      // not the files that belong together
-	EndlessData  Attack = "endless data"       // longer than it can be
-	WrongVehicle Attack = "wrong vehicle"      // addressed to another
-	Malformed    Attack = "malformed metadata" // not to be read at all
+	Arbitrary     Attack = "arbitrary software" // not signed by whom it should be
+	Rollback      Attack = "rollback"           // older than what was seen before
+	Freeze        Attack = "freeze"             // expired: perhaps newer files are withheld
+	MixAndMatch   Attack = "mix and match"      // not the files that belong together
+	EndlessData   Attack = "endless data"       // longer than it can be
+	SlowRetrieval Attack = "slow retrieval"     // it comes too slowly to be of use
+	WrongVehicle  Attack = "wrong vehicle"      // addressed to another
+	Malformed     Attack = "malformed metadata" // not to be read at all
 )
 
 // An Error says why a file was refused. What was trusted before still is.
