@@ -143,7 +143,7 @@ reproducible: ## packages of the last commit, built in two directories, have the
 unit: ## rate the systemd unit (limit 1.5) and check the scripts (needs systemd, shellcheck)
 	@systemd-analyze security --offline=true --threshold=15 --no-pager docs/deploy/roadseal-agent.service | tail -n 1
 	@shellcheck -s sh docs/deploy/roadseal-agent.init docs/deploy/package/{postinst,prerm,postrm}
-	@shellcheck docs/deploy/package/build .ci/chroot .ci/reproducible
+	@shellcheck docs/deploy/package/build .ci/chroot .ci/reproducible cmd/internal/conformance/run
 
 .PHONY: chroot
 chroot: build packages ## install the package in a fresh Debian 12 and run it there (needs root, debootstrap, systemd-container, qemu-user)
@@ -180,6 +180,14 @@ bench: ## all of docs/benchmarks.md that has a limit or a peer (20 minutes on a 
 	@go test -run '^$$' -bench . -benchmem -count 5 ./hal/gnss
 	@go test -count 1 -v -run TestMemory ./cmd/roadseal-agent | grep VmHWM
 	@$(MAKE) --no-print-directory speed
+
+# The sources of tuf-conformance, python-tuf 5.1 and securesystemslib 1.4, each in
+# a folder of that name (CONTRIBUTING.md).
+SUITE ?=
+.PHONY: conformance
+conformance: ## the suite theupdateframework/tuf-conformance, whose sources are in SUITE=DIR (needs python3-pytest, faketime)
+	@mkdir -p $(BIN); go build -o $(BIN)/conformance ./cmd/internal/conformance
+	@cmd/internal/conformance/run "$(SUITE)" $(BIN)/conformance
 
 .PHONY: clean
 clean: ## remove what the other targets made
