@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 	"time"
+
+	"roadseal/crypto/internal/canon"
 )
 
 // A Source fetches the files of one repository.
@@ -305,7 +307,7 @@ func (c *Client) Find(ctx context.Context, path string, now time.Time) (*Target,
 		}
 		var further []step
 		for _, d := range t.delegated {
-			if !d.covers(path) {
+			if !d.covers(path) || c.opt.Concerns != nil && d.custom.ok && !c.opt.Concerns(string(canon.Append(nil, d.custom.v))) {
 				continue
 			}
 			further = append(further, step{d.name, d.signers})

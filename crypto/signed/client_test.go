@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"strings"
 	"testing"
 	"time"
 
@@ -206,13 +207,13 @@ func TestDelegations(t *testing.T) {
 	}
 	w.targets.Delegations = []sign.Delegation{
 		{Name: "cameras", Role: role("cameras"), Paths: []string{"camera/*"}},
-		{Name: "last word", Role: role("last word"), Paths: []string{"radio/*"}, Terminating: true},
+		{Name: "last-word", Role: role("last-word"), Paths: []string{"radio/*"}, Terminating: true},
 		{Name: "all", Role: role("all"), Paths: []string{"*/*"}},
 	}
 	delegated := map[string]sign.Targets{
 		"cameras":   {Header: head, Files: files("cameras", "camera/1"), Delegations: []sign.Delegation{{Name: "rear", Role: role("rear"), Paths: []string{"camera/rear-*"}}}},
 		"rear":      {Header: head, Files: files("rear", "camera/rear-1", "camera/1")},
-		"last word": {Header: head, Files: files("last word", "radio/1")},
+		"last-word": {Header: head, Files: files("last-word", "radio/1")},
 		"all":       {Header: head, Files: files("all", "camera/1", "camera/2", "radio/2", "radio/1", "other/1")},
 	}
 	w.publishTargets()
@@ -226,7 +227,7 @@ func TestDelegations(t *testing.T) {
 	w.publishSnapshot()
 	c := w.open(memory{})
 	require.NoError(t, c.Refresh(t.Context(), today))
-	for path, content := range map[string]string{"camera/1": "cameras", "camera/rear-1": "rear", "camera/2": "all", "radio/1": "last word",
+	for path, content := range map[string]string{"camera/1": "cameras", "camera/rear-1": "rear", "camera/2": "all", "radio/1": "last-word",
 		"radio/2": "", "other/1": "all", "unit/1.img": "an image", "camera/rear/1": "", "x": ""} {
 		target, err := c.Find(t.Context(), path, today)
 		if content == "" {
@@ -243,13 +244,13 @@ func TestTooManyDelegations(t *testing.T) {
 	w := newWorld(t)
 	p := newPair(t)
 	for i := range signed.MaxDelegations + 1 {
-		w.targets.Delegations = append(w.targets.Delegations, sign.Delegation{Name: fmt.Sprint("role ", i), Role: p.role(), Paths: []string{"*"}})
+		w.targets.Delegations = append(w.targets.Delegations, sign.Delegation{Name: fmt.Sprint("role-", i), Role: p.role(), Paths: []string{"*"}})
 	}
 	w.publishTargets()
 	for i := range signed.MaxDelegations + 1 {
 		doc, err := sign.Targets{Header: w.targets.Header}.Document()
 		require.NoError(t, err)
-		name := fmt.Sprint("role ", i)
+		name := fmt.Sprint("role-", i)
 		data := w.signedBy(doc, p.signers()...)
 		w.files["1."+name] = data
 		w.snapshot.Files[name] = sign.File{Version: 1, Data: data}
@@ -261,4 +262,36 @@ func TestTooManyDelegations(t *testing.T) {
 	var e *signed.Error
 	require.ErrorAs(t, err, &e)
 	require.Equal(t, signed.EndlessData, e.Attack)
+}
+
+// TestRestrictedDelegations: a role that does not speak for this unit is passed
+// over, also if it would have had the last word.
+func TestRestrictedDelegations(t *testing.T) {
+	w := newWorld(t)
+	delegate := func(name string, hardware []string) sign.Delegation {
+		p := newPair(t)
+		doc, err := sign.Targets{Header: w.targets.Header, Files: map[string]sign.Target{"unit/2.img": {Data: []byte(name)}}}.Document()
+		require.NoError(t, err)
+		w.files["1."+name] = w.signedBy(doc, p.signers()...)
+		return sign.Delegation{Name: name, Role: p.role(), Paths: []string{"unit/*"}, Hardware: hardware, Terminating: true}
+	}
+	w.targets.Delegations = []sign.Delegation{delegate("a", []string{"rev-1", "rev-2"}), delegate("b", []string{"rev-3"}), delegate("all", nil)}
+	w.publishTargets()
+	for _, d := range w.targets.Delegations {
+		w.snapshot.Files[d.Name] = sign.File{Version: 1, Data: w.files["1."+d.Name]}
+	}
+	w.publishSnapshot()
+	for hardware, want := range map[string]string{"rev-1": "a", "rev-2": "a", "rev-3": "b", "rev-4": "all", "": "a"} {
+		o := options
+		if hardware != "" {
+			o.Concerns = func(custom string) bool { return strings.Contains(custom, `"`+hardware+`"`) }
+		}
+		c, err := signed.Open(w.files["1.root"], w, memory{}, o)
+		require.NoError(t, err)
+		require.NoError(t, c.Refresh(t.Context(), today))
+		target, err := c.Find(t.Context(), "unit/2.img", today)
+		require.NoError(t, err)
+		require.Equal(t, want, target.Role, hardware)
+		require.NoError(t, target.Verify([]byte(want)))
+	}
 }

@@ -2,7 +2,6 @@ package signed
 
 import (
 	"fmt"
-	"slices"
 	"time"
 
 	"roadseal/crypto/internal/canon"
@@ -104,11 +103,13 @@ func (p place) text() string {
 // texts returns an array of strings in which none stands twice.
 func (p place) texts() []string {
 	var list []string
+	seen := map[string]bool{} // a list can be as long as the file
 	p.elements(func(e place) {
 		s := e.text()
-		if slices.Contains(list, s) {
+		if seen[s] {
 			p.c.fail(e.at, "it stands twice in the list")
 		}
+		seen[s] = true
 		list = append(list, s)
 	})
 	return list

@@ -2,6 +2,7 @@ package signed_test
 
 import (
 	"bytes"
+	"crypto/elliptic"
 	"crypto/sha256"
 	"fmt"
 	"maps"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"roadseal/crypto/internal/canon"
 	"roadseal/crypto/signed"
 	"roadseal/crypto/signed/sign"
 )
@@ -31,6 +33,9 @@ func (w *world) resign(name, role, old, with string) {
 	require.Contains(w.t, body, old)
 	body = strings.Replace(body, old, with, 1)
 	var parts []string
+	if v, err := canon.Parse([]byte(body), canon.Limits{Depth: 16, Count: 1 << 20}); err == nil {
+		body = string(canon.Append(nil, v)) // what was put in need not stand where it belongs
+	}
 	for _, s := range w.pairs[role].signers() {
 		signature, err := s.Sign([]byte(body))
 		require.NoError(w.t, err)
@@ -39,15 +44,18 @@ func (w *world) resign(name, role, old, with string) {
 	w.files[name] = []byte(`{"signatures":[` + strings.Join(parts, ",") + `],"signed":` + body + `}`)
 }
 
-// hostile is what a repository in wrong hands, or a desk's mistake, serves
-// after one good refresh: version 2 of timestamp, snapshot and targets, and of
-// the root where files are called "2.root".
-var hostile = []struct {
+// An attempt is one attack: what is refused, and what the error says.
+type attempt struct {
 	name   string
 	attack signed.Attack
 	detail string
 	do     func(w *world)
-}{
+}
+
+// hostile is what a repository in wrong hands, or a desk's mistake, serves
+// after one good refresh: version 2 of timestamp, snapshot and targets, and of
+// the root where files are called "2.root".
+var hostile = []attempt{
 	{"unsigned", signed.Arbitrary, "0 valid signatures, 2 needed", func(w *world) { w.files[signed.Timestamp] = w.timestamp.Document().Bytes() }},
 	{"one kind of signature only", signed.Arbitrary, "1 valid signatures, 2 needed", func(w *world) {
 		w.files[signed.Timestamp] = w.signedBy(w.timestamp.Document(), w.pairs[signed.Timestamp].classic)
@@ -200,13 +208,40 @@ var hostile = []struct {
 		w.resign("2.root", signed.Root, `"keyids":["`+id+`"`, `"keyids":["`+strings.Repeat("0", 64)+`"`)
 	}},
 	{"a key that is too short", signed.Malformed, "expected 32 bytes", func(w *world) {
-		w.rootWith(func(*sign.Role) {})
-		w.resign("2.root", signed.Root, w.pairs[signed.Timestamp].classic.Key().Public, "00")
+		w.rootWith(func(r *sign.Role) { r.Keys[0].Public = r.Keys[0].Public[2:] })
+	}},
+	{"a key that is too long", signed.Malformed, "expected 32 bytes", func(w *world) {
+		w.rootWith(func(r *sign.Role) { r.Keys[0].Public += "00" })
+	}},
+	{"half a digit of a key", signed.Malformed, "expected 32 bytes", func(w *world) {
+		w.rootWith(func(r *sign.Role) { r.Keys[0].Public += "0" })
+	}},
+	{"an ML-DSA key that is too short", signed.Malformed, "expected 1952 bytes", func(w *world) {
+		w.rootWith(func(r *sign.Role) { r.Keys[1].Public = r.Keys[0].Public })
+	}},
+	{"an ECDSA key that is none", signed.Malformed, "expected one PEM block", func(w *world) {
+		w.rootWith(func(r *sign.Role) { r.Keys[0].Type, r.Keys[0].Scheme = "ecdsa", "ecdsa-sha2-nistp256" })
+	}},
+	{"an ECDSA key of another curve", signed.Malformed, "expected a public key of P-256", func(w *world) {
+		w.rootWith(func(r *sign.Role) { r.Keys[0] = newECDSA(w.t, elliptic.P384()).Key() })
 	}},
 	{"a key in upper case", signed.Malformed, "lower-case hex", func(w *world) {
+		w.rootWith(func(r *sign.Role) { r.Keys[0].Public = strings.ToUpper(r.Keys[0].Public) })
+	}},
+	{"a key under the id of another", signed.Malformed, "expected the SHA-256 of its canonical form", func(w *world) {
 		w.rootWith(func(*sign.Role) {})
-		public := w.pairs[signed.Timestamp].classic.Key().Public
-		w.resign("2.root", signed.Root, public, strings.ToUpper(public))
+		w.resign("2.root", signed.Root, w.pairs[signed.Timestamp].classic.Key().Public, newPair(w.t).classic.Key().Public)
+	}},
+	{"a number for a key", signed.Malformed, "public: expected a string, not a number", func(w *world) {
+		w.rootWith(func(*sign.Role) {})
+		w.resign("2.root", signed.Root, `"`+w.pairs[signed.Timestamp].classic.Key().Public+`"`, "7")
+	}},
+	{"keys without end", signed.Malformed, "more than 64 keys", func(w *world) {
+		w.rootWith(func(r *sign.Role) {
+			for i := range 65 {
+				r.Keys = append(r.Keys, sign.Key{Type: "t", Scheme: "s", Public: fmt.Sprint(i)})
+			}
+		})
 	}},
 	{"null for a key", signed.Malformed, "expected an object, not null", func(w *world) {
 		w.rootWith(func(*sign.Role) {})
@@ -261,10 +296,64 @@ var hostile = []struct {
 	{"an array for the signed part", signed.Malformed, "expected an object, not an array", func(w *world) {
 		w.files[signed.Timestamp] = []byte(`{"signatures":[],"signed":[]}`)
 	}},
-	{"a snapshot that lists nothing", signed.MixAndMatch, "the snapshot does not list it", func(w *world) {
-		// On a unit that has seen no snapshot: nothing is missing there.
-		w.snapshot.Files = nil
+	{"a delegated role in another folder", signed.Malformed, "expected a name of 1 to 64 small letters", func(w *world) {
+		w.targets.Delegations = []sign.Delegation{{Name: "../1.root", Role: newPair(w.t).role(), Paths: []string{"*"}}}
+		w.next()
+	}},
+	{"a delegated role with a long name", signed.Malformed, "expected a name of 1 to 64 small letters", func(w *world) {
+		w.targets.Delegations = []sign.Delegation{{Name: strings.Repeat("a", 65), Role: newPair(w.t).role(), Paths: []string{"*"}}}
+		w.next()
+	}},
+	{"a target in another folder", signed.Malformed, `expected a path without "." and ".."`, func(w *world) {
+		w.next()
+		w.targetsWith(`"unit/1.img"`, `"../unit/1.img"`)
+	}},
+	{"a target at the top of the disk", signed.Malformed, `expected a path without "." and ".."`, func(w *world) {
+		w.next()
+		w.targetsWith(`"unit/1.img"`, `"/unit/1.img"`)
+	}},
+	{"null for the hashes", signed.Malformed, "hashes: expected an object, not null", func(w *world) {
+		w.next()
+		w.targetsWith(fmt.Sprintf(`{"sha256":"%x"}`, sha256.Sum256([]byte("an image"))), "null")
+	}},
+	{"null for the delegations", signed.Malformed, "delegations: expected an object, not null", func(w *world) {
+		w.next()
+		w.targetsWith(`"expires"`, `"delegations":null,"expires"`)
+	}},
+	{"null for the snapshot's entry", signed.Malformed, "snapshot.json: expected an object, not null", func(w *world) {
+		body := string(w.timestamp.Document().Bytes())
+		meta := body[strings.Index(body, `{"hashes"`) : strings.Index(body, `,"spec_version"`)-1]
+		w.resign(signed.Timestamp, signed.Timestamp, meta, "null")
+	}},
+	{"null for the signatures", signed.Malformed, "signatures: expected an array, not null", func(w *world) {
+		w.files[signed.Timestamp] = []byte(`{"signatures":null,"signed":{}}`)
+	}},
+	{"null for the signed part", signed.Malformed, "signed: expected an object, not null", func(w *world) {
+		w.files[signed.Timestamp] = []byte(`{"signatures":[],"signed":null}`)
+	}},
+	{"null for the file", signed.Malformed, "document: expected an object, not null", func(w *world) { w.files[signed.Timestamp] = []byte("null") }},
+	{"a signature in upper case", signed.Arbitrary, "valid signatures", func(w *world) {
+		s := signatureOf(w.files[signed.Timestamp])
+		from := strings.Index(s, `"sig":"`) + len(`"sig":"`)
+		w.replace(signed.Timestamp, s, s[:from]+strings.ToUpper(s[from:len(s)-2])+s[len(s)-2:])
+	}},
+	{"a snapshot of another version than listed", signed.MixAndMatch, "version 3, and the timestamp lists 4", func(w *world) {
+		w.snapshot.Header.Version, w.timestamp.Header.Version = 3, 3
 		w.publishSnapshot()
+		w.timestamp.SnapshotVersion = 4
+		w.files["4.snapshot"] = w.files["3.snapshot"]
+		w.publishTimestamp()
+	}},
+	{"targets of another version than listed", signed.MixAndMatch, "version 3, and the snapshot lists 4", func(w *world) {
+		w.next()
+		w.snapshot.Files = map[string]sign.File{signed.Targets: {Version: 4, Data: w.files["3.targets"]}}
+		w.files["4.targets"] = w.files["3.targets"]
+		w.publishSnapshot()
+	}},
+	{"a threshold that its keys cannot reach", signed.Arbitrary, "2 valid signatures, 3 needed", func(w *world) {
+		w.rootWith(func(r *sign.Role) { r.Threshold = 3 })
+		w.timestamp.Header.Version = 3
+		w.publishTimestamp()
 	}},
 	{"a delegated role called root", signed.Malformed, `cannot be called "root"`, func(w *world) {
 		w.targets.Delegations = []sign.Delegation{{Name: signed.Root, Role: newPair(w.t).role(), Paths: []string{"*"}}}
@@ -314,10 +403,10 @@ func (w *world) rootWith(change func(r *sign.Role)) {
 // twoIDs lists the timestamp's classical key once more, under another id.
 func (w *world) twoIDs() {
 	k := w.pairs[signed.Timestamp].classic.Key()
-	other := strings.Repeat("0", 64)
-	entry := fmt.Sprintf(`{"keytype":"ed25519","keyval":{"public":"%s"},"scheme":"ed25519"}`, k.Public)
-	w.resign("2.root", signed.Root, `"keys":{`, `"keys":{"`+other+`":`+entry+`,`)
+	entry := fmt.Sprintf(`{"keytype":"ed25519","keyval":{"public":"%s"},"note":"another","scheme":"ed25519"}`, k.Public)
+	other := fmt.Sprintf("%x", sha256.Sum256([]byte(entry)))
 	w.resign("2.root", signed.Root, `"keyids":["`+k.ID()+`"`, `"keyids":["`+k.ID()+`","`+other+`"`)
+	w.resign("2.root", signed.Root, `"keys":{`, `"keys":{"`+other+`":`+entry+`,`)
 }
 
 // targetsWith changes the newest targets, signs them again and lets the newest
@@ -329,8 +418,12 @@ func (w *world) targetsWith(old, with string) {
 	w.publishSnapshot()
 }
 
+// inOrder are the roles as a refresh takes them.
+var inOrder = []string{signed.Root, signed.Timestamp, signed.Snapshot, signed.Targets}
+
 // TestHostileMetadata: each is refused, the attack is named, and what was
-// trusted before stays as it was.
+// trusted before stays as it was: the bytes in the store of the refused role
+// and of all behind it, and that the good repository is taken afterwards.
 func TestHostileMetadata(t *testing.T) {
 	require.GreaterOrEqual(t, len(hostile), 40)
 	for _, h := range hostile {
@@ -338,29 +431,45 @@ func TestHostileMetadata(t *testing.T) {
 			w := newWorld(t)
 			w.next()
 			store := memory{}
-			if h.name != "a snapshot that lists nothing" {
-				require.NoError(t, w.refresh(store))
-			}
-			before := maps.Clone(store)
+			require.NoError(t, w.refresh(store))
+			before, good := maps.Clone(store), maps.Clone(w.files)
 			h.do(w)
-			err := w.refresh(store)
+			c := w.open(store)
 			var e *signed.Error
-			require.ErrorAs(t, err, &e)
-			require.Equal(t, h.attack, e.Attack, err)
-			require.ErrorContains(t, err, h.detail)
-			for name, data := range before {
-				if name == signed.Root && h.attack == signed.Freeze {
-					continue // the newest root is taken, and then found expired
-				}
-				require.Contains(t, store, name)
-				if name != signed.Timestamp && name != signed.Snapshot {
-					require.Equal(t, data, store[name], name)
-				}
+			for range 2 { // the same client again, as a unit does
+				err := c.Refresh(t.Context(), today)
+				require.ErrorAs(t, err, &e)
+				require.Equal(t, h.attack, e.Attack, err)
+				require.ErrorContains(t, err, h.detail)
 			}
-			if store[signed.Targets] != nil {
-				c := w.open(store)
-				require.NotNil(t, c)
+			h.intact(t, e.Role, before, store)
+			if h.attack == signed.Freeze && e.Role == signed.Root {
+				return // the newest root was taken, and is found expired until there is another
+			}
+			require.NoError(t, w.open(store).CheckRoot(today))
+			if maps.EqualFunc(before, store, bytes.Equal) {
+				w.files = good
+				require.NoError(t, w.refresh(store))
+				require.NoError(t, c.Refresh(t.Context(), today))
 			}
 		})
 	}
+}
+
+// intact demands that nothing of the refused role and of those behind it has
+// changed. Only roles before it may have gone on, by files that were good.
+func (h attempt) intact(t *testing.T, refused string, before, after memory) {
+	t.Helper()
+	behind := false
+	for _, name := range inOrder {
+		behind = behind || name == refused
+		switch {
+		case h.attack == signed.Freeze && name == signed.Root:
+		case behind:
+			require.Equal(t, before[name], after[name], name)
+		default:
+			require.NotEmpty(t, after[name], name)
+		}
+	}
+	require.NotContains(t, after, "next root")
 }

@@ -2,6 +2,7 @@ package signed
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
@@ -51,7 +52,7 @@ func read(role string, data []byte, o Options) (*document, error) {
 	if err != nil {
 		return nil, err
 	}
-	if o.Canonical && !bytes.Equal(canon.Append(nil, v), data) {
+	if o.Canonical && !bytes.Equal(canon.AppendText(nil, v), data) {
 		return nil, errors.New("expected the canonical form of JSON")
 	}
 	c := &cursor{}
@@ -142,7 +143,11 @@ func (p place) role(keys map[string]key) role {
 }
 
 // keys reads an object of keys.
-func (p place) keys(schemes []Scheme, d Dialect) map[string]key {
+func (p place) keys(o Options) map[string]key {
+	d := o.Dialect
+	if d.KeyID == nil && o.Canonical {
+		d.KeyID = keyID
+	}
 	keys := map[string]key{}
 	p.members(func(id string, m place) {
 		keyType, public := m.need("keytype").text(), m.need("keyval").need("public").text()
@@ -151,15 +156,21 @@ func (p place) keys(schemes []Scheme, d Dialect) map[string]key {
 			return
 		}
 		if d.KeyID != nil && d.KeyID(canon.Append(nil, m.v), public) != id {
-			p.c.fail(m.at, "the key id is not that of the key")
+			p.c.fail(m.at, "the key id is not that of the key: expected the SHA-256 of its canonical form")
 		}
-		k, err := parseKey(schemes, keyType, scheme, public)
+		k, err := parseKey(o.Schemes, keyType, scheme, public)
 		if err != nil {
 			p.c.fail(m.at, "%w", err)
 		}
 		keys[id] = k
 	})
 	return keys
+}
+
+// keyID is the hex of the SHA-256 of a key's canonical form (TUF section 4.2).
+func keyID(canonical []byte, _ string) string {
+	sum := sha256.Sum256(canonical)
+	return hex.EncodeToString(sum[:])
 }
 
 // verify demands the signatures that a role needs. Those of other keys and
@@ -185,7 +196,7 @@ func (r role) verify(doc *document) error {
 	return nil
 }
 
-// same reports whether two roles demand the same of the same keys.
+// same reports whether two roles have the same keys.
 func (r role) same(o role) bool {
 	if len(r.keys) != len(o.keys) {
 		return false
@@ -215,7 +226,8 @@ type Dialect struct {
 	// new one (Uptane section 5.4.4.4 only refuses lower versions).
 	SameVersion bool
 	// KeyID returns the id of a key from its canonical form and its public
-	// text. If nil, ids are only names.
+	// text. If nil, it is the SHA-256 of the canonical form where
+	// Options.Canonical demands that, and elsewhere only a name.
 	KeyID func(canonical []byte, public string) string
 }
 
@@ -238,8 +250,9 @@ func (d Dialect) signature(text string) ([]byte, error) {
 		return base64.StdEncoding.Strict().DecodeString(text)
 	}
 	raw, err := hex.DecodeString(text)
-	if err != nil || len(raw) == 0 {
-		return nil, errors.New("no hex")
+	// Upper case would be another file with the same signature.
+	if err != nil || len(raw) == 0 || hex.EncodeToString(raw) != text {
+		return nil, errors.New("no lower-case hex")
 	}
 	return raw, nil
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/sha512"
 	"encoding/hex"
 	"fmt"
+	"io/fs"
 	"path"
 	"strings"
 
@@ -27,7 +28,7 @@ func (t *Trusted) readRoot(data []byte) (*root, error) {
 	if p := doc.body.get("consistent_snapshot"); p.ok {
 		r.consistent = p.flag()
 	}
-	keys := doc.body.need("keys").keys(t.opt.Schemes, t.opt.Dialect)
+	keys := doc.body.need("keys").keys(t.opt)
 	roles := doc.body.need("roles").object()
 	for _, name := range t.opt.roles() {
 		r.roles[name] = roles.need(name).object().role(keys)
@@ -178,7 +179,9 @@ func (t *Trusted) readTargets(name string, data []byte) (*targets, error) {
 	}
 	s := &targets{document: doc, files: map[string]*Target{}}
 	doc.body.need("targets").members(func(path string, m place) {
-		m.object()
+		if m.object(); t.opt.Canonical && !fs.ValidPath(path) {
+			m.c.fail(m.at, "expected a path without \".\" and \"..\", from the top of the repository")
+		}
 		s.files[path] = &Target{Path: path, Length: m.need("length").integer(0), Hashes: m.need("hashes").hashes(),
 			Role: name, custom: m.get("custom")}
 	})
@@ -189,7 +192,7 @@ func (t *Trusted) readTargets(name string, data []byte) (*targets, error) {
 }
 
 func (s *targets) delegations(d place, o Options) {
-	keys := d.need("keys").keys(o.Schemes, o.Dialect)
+	keys := d.need("keys").keys(o)
 	names := map[string]bool{}
 	d.need("roles").elements(func(e place) {
 		r := delegation{name: e.need("name").text(), signers: e.role(keys), custom: e.get("custom")}
@@ -198,6 +201,9 @@ func (s *targets) delegations(d place, o Options) {
 			e.c.fail(e.at, "a delegated role cannot be called %q", r.name)
 		case names[r.name]:
 			e.c.fail(e.at, "a second delegated role of one name")
+		}
+		if o.Canonical && !isRoleName(r.name) {
+			e.c.fail(e.at, "expected a name of 1 to 64 small letters, digits and \"-\", not %.64q", r.name)
 		}
 		names[r.name] = true
 		if p := e.get("terminating"); p.ok {
@@ -215,6 +221,12 @@ func (s *targets) delegations(d place, o Options) {
 		}
 		s.delegated = append(s.delegated, r)
 	})
+}
+
+// isRoleName reports whether a delegated role can be called that: the name is
+// part of a file's name, here and on the repository.
+func isRoleName(name string) bool {
+	return len(name) >= 1 && len(name) <= 64 && strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789-") == ""
 }
 
 // covers reports whether a delegation is about a path.

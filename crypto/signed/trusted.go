@@ -18,12 +18,17 @@ type Options struct {
 	// they are addressed.
 	Addressed bool
 	// Canonical demands that files are written in canonical form, so that no
-	// byte of one can be changed without a signature's failing.
+	// byte of one can be changed without a signature's failing; that the id of
+	// a key is the SHA-256 of its canonical form; and that names of targets
+	// and of delegated roles are good for names of files.
 	Canonical bool
 	// RootAndTargets is for a repository that has no timestamp and no
 	// snapshot, as Uptane's Director of old.
 	RootAndTargets bool
-	Dialect        Dialect
+	// Concerns is asked of a delegation with a member "custom", in canonical
+	// form, whether it speaks for this unit. If nil, each one does.
+	Concerns func(custom string) bool
+	Dialect  Dialect
 }
 
 func (o Options) roles() []string {

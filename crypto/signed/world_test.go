@@ -3,6 +3,12 @@ package signed_test
 import (
 	"bytes"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/pem"
 	"io/fs"
 	"strconv"
 	"testing"
@@ -151,4 +157,26 @@ func (w *world) refresh(store memory) error {
 		return err
 	}
 	return c.Refresh(w.t.Context(), today)
+}
+
+// ecdsaSigner is a signer by FIPS 186-5: an HSM would be one.
+type ecdsaSigner struct{ *ecdsa.PrivateKey }
+
+func newECDSA(t *testing.T, curve elliptic.Curve) ecdsaSigner {
+	key, err := ecdsa.GenerateKey(curve, rand.Reader)
+	require.NoError(t, err)
+	return ecdsaSigner{key}
+}
+
+func (s ecdsaSigner) Key() sign.Key {
+	der, err := x509.MarshalPKIXPublicKey(s.Public())
+	if err != nil {
+		panic(err)
+	}
+	return sign.Key{Type: "ecdsa", Scheme: "ecdsa-sha2-nistp256", Public: string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))}
+}
+
+func (s ecdsaSigner) Sign(message []byte) ([]byte, error) {
+	digest := sha256.Sum256(message)
+	return ecdsa.SignASN1(rand.Reader, s.PrivateKey, digest[:])
 }

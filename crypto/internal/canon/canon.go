@@ -6,7 +6,9 @@
 // or holds half a surrogate pair, numbers that are not plain integers of 64
 // bits, anything after the value, and more depth or values than a limit. The
 // canonical form is OLPC's, as TUF uses it: members sorted by code point, no
-// space, and in strings only the quote and the backslash escaped.
+// space, and in strings only the quote and the backslash escaped. That is no
+// JSON where a string holds a control character, as the PEM of a key does; the
+// text of a file is the same with these as \u00XX.
 //
 // Side: black.
 package canon
@@ -50,7 +52,13 @@ func (o *Object) Get(name string) (Value, bool) {
 }
 
 // Append adds the canonical form of v to b. It panics on what is no Value.
-func Append(b []byte, v Value) []byte {
+func Append(b []byte, v Value) []byte { return appendValue(b, v, false) }
+
+// AppendText adds the canonical form of v to b as JSON, for a file: each value
+// has one text. It panics on what is no Value.
+func AppendText(b []byte, v Value) []byte { return appendValue(b, v, true) }
+
+func appendValue(b []byte, v Value, text bool) []byte {
 	switch v := v.(type) {
 	case nil:
 		return append(b, "null"...)
@@ -59,14 +67,14 @@ func Append(b []byte, v Value) []byte {
 	case int64:
 		return strconv.AppendInt(b, v, 10)
 	case string:
-		return appendString(b, v)
+		return appendString(b, v, text)
 	case []Value:
 		b = append(b, '[')
 		for i, e := range v {
 			if i > 0 {
 				b = append(b, ',')
 			}
-			b = Append(b, e)
+			b = appendValue(b, e, text)
 		}
 		return append(b, ']')
 	case *Object:
@@ -75,21 +83,26 @@ func Append(b []byte, v Value) []byte {
 			if i > 0 {
 				b = append(b, ',')
 			}
-			b = append(appendString(b, name), ':')
-			b = Append(b, v.values[name])
+			b = append(appendString(b, name, text), ':')
+			b = appendValue(b, v.values[name], text)
 		}
 		return append(b, '}')
 	}
 	panic("internal error: canon: no JSON value")
 }
 
-func appendString(b []byte, s string) []byte {
+func appendString(b []byte, s string, text bool) []byte {
+	const hex = "0123456789abcdef"
 	b = append(b, '"')
 	for i := range len(s) {
-		if s[i] == '"' || s[i] == '\\' {
-			b = append(b, '\\')
+		switch c := s[i]; {
+		case c == '"' || c == '\\':
+			b = append(b, '\\', c)
+		case c < ' ' && text:
+			b = append(b, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
+		default:
+			b = append(b, c)
 		}
-		b = append(b, s[i])
 	}
 	return append(b, '"')
 }

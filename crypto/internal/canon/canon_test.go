@@ -31,6 +31,11 @@ func TestCanonicalForm(t *testing.T) {
 			}
 			require.NoError(t, err)
 			require.Equal(t, c.want, string(canon.Append(nil, v)))
+			text := canon.AppendText(nil, v)
+			require.True(t, json.Valid(text))
+			again, err := canon.Parse(text, limits)
+			require.NoError(t, err)
+			require.Equal(t, v, again)
 		})
 	}
 }

@@ -73,10 +73,11 @@ func (s MLDSA65) Key() Key {
 	return Key{"ml-dsa", "ml-dsa-65", hex.EncodeToString(public.Bytes())}
 }
 
-// Sign implements Signer. It is hedged (FIPS 204, section 3.4).
+// Sign implements Signer. It is the deterministic variant (FIPS 204, section
+// 3.4): the same document signed twice is the same file.
 func (s MLDSA65) Sign(message []byte) ([]byte, error) {
 	signature := make([]byte, mldsa65.SignatureSize)
-	err := mldsa65.SignTo(s.Private, message, []byte(signed.MLDSAContext), true, signature)
+	err := mldsa65.SignTo(s.Private, message, []byte(signed.MLDSAContext), false, signature)
 	return signature, err
 }
 
@@ -204,7 +205,16 @@ func (s Snapshot) Document() *Document {
 // A Target is a file that a role vouches for.
 type Target struct {
 	Data   []byte
+	Length int64 // bytes; with SHA256 (hex) it stands for Data where that is nil
+	SHA256 string
 	Custom any // what encoding/json writes of it, integers only
+}
+
+func (t Target) members() map[string]canon.Value {
+	if t.Data == nil && t.SHA256 != "" {
+		return map[string]canon.Value{"length": t.Length, "hashes": canon.NewObject(map[string]canon.Value{"sha256": t.SHA256})}
+	}
+	return map[string]canon.Value{"length": int64(len(t.Data)), "hashes": hashes(t.Data)}
 }
 
 // Targets lists files, and the roles that speak for others.
@@ -219,6 +229,7 @@ type Delegation struct {
 	Name        string
 	Role        Role
 	Paths       []string
+	Hardware    []string // kinds of unit that it may speak for; nil = all
 	Terminating bool
 }
 
@@ -226,7 +237,7 @@ type Delegation struct {
 func (t Targets) Document() (*Document, error) {
 	m, files := t.members(signed.Targets), map[string]canon.Value{}
 	for path, f := range t.Files {
-		file := map[string]canon.Value{"length": int64(len(f.Data)), "hashes": hashes(f.Data)}
+		file := f.members()
 		if f.Custom != nil {
 			text, err := json.Marshal(f.Custom)
 			if err != nil {
@@ -249,6 +260,13 @@ func (t Targets) Document() (*Document, error) {
 				paths = append(paths, p)
 			}
 			r["name"], r["paths"], r["terminating"] = d.Name, paths, d.Terminating
+			if d.Hardware != nil {
+				hardware := []canon.Value{}
+				for _, h := range d.Hardware {
+					hardware = append(hardware, h)
+				}
+				r["custom"] = canon.NewObject(map[string]canon.Value{"hardwareIds": hardware})
+			}
 			roles = append(roles, canon.NewObject(r))
 		}
 		m["delegations"] = canon.NewObject(map[string]canon.Value{"keys": canon.NewObject(all), "roles": roles})
@@ -259,13 +277,13 @@ func (t Targets) Document() (*Document, error) {
 // A Document is metadata with the signatures it has so far.
 type Document struct {
 	body       *canon.Object
-	signatures []canon.Value
+	signatures []Signature // sorted by key id
 	signers    map[string]bool
 }
 
 // Sign adds a signature. A key signs a document once.
 func (d *Document) Sign(signers ...Signer) error {
-	message := canon.Append(nil, d.body)
+	message := d.Signed()
 	for _, s := range signers {
 		id := s.Key().ID()
 		if d.signers[id] {
@@ -275,16 +293,16 @@ func (d *Document) Sign(signers ...Signer) error {
 		if err != nil {
 			return fmt.Errorf("cannot sign: %w", err)
 		}
-		if d.signers == nil {
-			d.signers = map[string]bool{}
-		}
-		d.signers[id] = true
-		d.signatures = append(d.signatures, canon.NewObject(map[string]canon.Value{"keyid": id, "sig": hex.EncodeToString(signature)}))
+		d.Add(Signature{id, signature})
 	}
 	return nil
 }
 
 // Bytes returns the file.
 func (d *Document) Bytes() []byte {
-	return canon.Append(nil, canon.NewObject(map[string]canon.Value{"signatures": append([]canon.Value{}, d.signatures...), "signed": d.body}))
+	list := []canon.Value{}
+	for _, s := range d.signatures {
+		list = append(list, canon.NewObject(map[string]canon.Value{"keyid": s.KeyID, "sig": hex.EncodeToString(s.Value)}))
+	}
+	return canon.AppendText(nil, canon.NewObject(map[string]canon.Value{"signatures": list, "signed": d.body}))
 }
