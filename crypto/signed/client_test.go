@@ -32,28 +32,6 @@ func TestRefresh(t *testing.T) {
 	}
 }
 
-// TestEveryByteIsSigned: no byte of what is served can be another.
-func TestEveryByteIsSigned(t *testing.T) {
-	w := newWorld(t)
-	w.root.Header.Version = 2
-	w.publishRoot(w.pairs[signed.Root].signers()...)
-	step := 11 // most of a file are the signatures
-	if testing.Short() {
-		step = 101
-	}
-	good := maps.Clone(w.files)
-	require.NoError(t, w.refresh(memory{}))
-	for _, name := range []string{"2.root", signed.Timestamp, "1.snapshot", "1.targets"} {
-		for i := 0; i < len(good[name]); i += step {
-			data := append([]byte{}, good[name]...)
-			data[i] ^= 1
-			w.files[name] = data
-			require.Error(t, w.refresh(memory{}), "byte %d of %s", i, name)
-		}
-		w.files[name] = good[name]
-	}
-}
-
 // TestCatchUp: a unit that was off for two years, whatever its clock says,
 // follows ten roots.
 func TestCatchUp(t *testing.T) {
