@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"time"
-
-	"roadseal/crypto/internal/canon"
 )
 
 // A Source fetches the files of one repository.
@@ -21,7 +19,8 @@ type Source interface {
 
 // A Store keeps what was verified, over restarts.
 type Store interface {
-	// Load returns what was saved under a name; fs.ErrNotExist if nothing was.
+	// Load returns what was saved under a name; fs.ErrNotExist if nothing was,
+	// another error if something was and cannot be had.
 	Load(name string) ([]byte, error)
 	// Save returns once data is durable under name, whole or not at all.
 	Save(name string, data []byte) error
@@ -31,55 +30,51 @@ type Store interface {
 
 // nextRoot is the name under which a root waits whose effect on the other
 // files is not durable yet.
-const nextRoot = "next root"
+const nextRoot = "next-root"
 
 // A Client keeps one repository's metadata up to date.
 type Client struct {
 	*Trusted
 	source Source
 	store  Store
+	lost   *lost // until the root is found again
 }
 
 // Open takes up what was verified before. builtIn is the root to start from if
 // nothing was. Stored files may have expired, or no longer be signed as the
-// root now demands: such files are passed over, and never in the way of newer
-// ones.
+// root now demands, or be damaged: such files are passed over, and never in the
+// way of newer ones. If it is the root that is damaged, what is stored beside it
+// still counts: see lost.
 func Open(builtIn []byte, source Source, store Store, o Options) (*Client, error) {
-	rootFile, err := store.Load(Root)
-	fresh := errors.Is(err, fs.ErrNotExist)
-	if fresh {
-		rootFile, err = builtIn, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("%s: cannot load the root: %w", o.Name, err)
-	}
-	t, err := New(rootFile, o)
-	if err != nil {
-		return nil, err
-	}
-	c := &Client{t, source, store}
-	if fresh {
-		if err := c.save(Root, rootFile); err != nil {
+	c := &Client{source: source, store: store}
+	var err error
+	if c.Trusted, err = New(c.stored(Root), o); err == nil {
+		if err := c.finishRoot(); err != nil {
 			return nil, err
 		}
+		c.loadRest()
+		return c, nil
 	}
-	if err := c.finishRoot(); err != nil {
+	if c.Trusted, err = New(builtIn, o); err != nil {
 		return nil, err
 	}
-	return c, c.loadRest()
+	for _, name := range []string{Root, nextRoot, Timestamp, Snapshot, Targets} {
+		if _, err := store.Load(name); !errors.Is(err, fs.ErrNotExist) {
+			c.lost = &lost{}
+			return c, nil
+		}
+	}
+	return c, c.save(Root, builtIn)
 }
 
 // finishRoot carries a change of the root to its end that was cut short.
 func (c *Client) finishRoot() error {
-	next, err := c.store.Load(nextRoot)
-	if errors.Is(err, fs.ErrNotExist) {
+	next := c.stored(nextRoot)
+	if next == nil {
 		return nil
 	}
-	if err != nil {
-		return fmt.Errorf("%s: cannot load the next root: %w", c.opt.Name, err)
-	}
-	// It was verified before it was stored; one that was taken already, or
-	// is damaged, has nothing left to do.
+	// It was verified before it was stored; one that was taken already has
+	// nothing left to do.
 	if _, err := c.UpdateRoot(next); err == nil {
 		return c.keepRoot(next, true)
 	}
@@ -94,7 +89,7 @@ func (c *Client) keepRoot(rootFile []byte, dropped bool) error {
 		if err := c.save(nextRoot, rootFile); err != nil {
 			return err
 		}
-		for _, name := range []string{Timestamp, Snapshot} {
+		for _, name := range []string{Timestamp, Snapshot, Targets} {
 			if err := c.remove(name); err != nil {
 				return err
 			}
@@ -120,205 +115,70 @@ func (c *Client) remove(name string) error {
 	return nil
 }
 
-// loadRest takes up stored timestamp and snapshot, as far as they still hold.
-func (c *Client) loadRest() error {
-	if c.opt.RootAndTargets {
-		return nil
-	}
-	data, err := c.stored(Timestamp)
-	if err != nil || data == nil {
-		return err
-	}
-	if _, err := c.UpdateTimestamp(data, time.Time{}, true); err != nil {
-		return nil
-	}
-	if data, err = c.stored(Snapshot); err != nil || data == nil {
-		return err
-	}
-	_ = c.UpdateSnapshot(data, time.Time{}, true) // or it is fetched anew
-	return nil
-}
-
-// stored returns a stored file, nil if there is none.
-func (c *Client) stored(name string) ([]byte, error) {
+// stored returns a stored file, nil if there is none or it cannot be read.
+func (c *Client) stored(name string) []byte {
 	data, err := c.store.Load(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: cannot load stored metadata: %w", c.opt.Name, err)
-	}
-	return data, nil
-}
-
-// Refresh brings root, timestamp, snapshot and targets up to date (TUF section
-// 5). now is a time that has certainly come: what has ended by then has
-// expired. What was verified is stored step by step, so that no older file is
-// taken later even if this ends early.
-func (c *Client) Refresh(ctx context.Context, now time.Time) error {
-	if err := c.refreshRoot(ctx, now); err != nil {
-		return err
-	}
-	if !c.opt.RootAndTargets {
-		if err := c.refreshTimestamp(ctx, now); err != nil {
-			return err
-		}
-		if err := c.refreshSnapshot(ctx, now); err != nil {
-			return err
-		}
-	}
-	targets, err := c.role(ctx, Targets, c.root.roles[Targets], now)
-	if err != nil {
-		return err
-	}
-	c.targets = targets
-	return nil
-}
-
-func (c *Client) fetch(ctx context.Context, role string, version int64, limit int) ([]byte, error) {
-	data, err := c.source.Fetch(ctx, role, version, limit)
-	if err == nil && len(data) > limit {
-		return nil, c.refusef(EndlessData, role, "more than %d bytes", limit)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("%s: cannot fetch %s: %w", c.opt.Name, role, err)
-	}
-	return data, nil
-}
-
-func (c *Client) refreshRoot(ctx context.Context, now time.Time) error {
-	for range MaxRotations {
-		data, err := c.fetch(ctx, Root, c.RootVersion()+1, MaxRoot)
-		if errors.Is(err, fs.ErrNotExist) {
-			break
-		}
-		if err != nil {
-			return err
-		}
-		dropped, err := c.UpdateRoot(data)
-		if err != nil {
-			return err
-		}
-		if err := c.keepRoot(data, dropped); err != nil {
-			return err
-		}
-	}
-	return c.CheckRoot(now)
-}
-
-func (c *Client) refreshTimestamp(ctx context.Context, now time.Time) error {
-	data, err := c.fetch(ctx, Timestamp, 0, MaxTimestamp)
-	if err != nil {
-		return err
-	}
-	newer, err := c.UpdateTimestamp(data, now, false)
-	if err != nil || !newer {
-		return err
-	}
-	return c.save(Timestamp, data)
-}
-
-func (c *Client) refreshSnapshot(ctx context.Context, now time.Time) error {
-	if c.HasSnapshot(now) {
 		return nil
 	}
-	listed := c.timestamp.snapshot
-	data, err := c.fetch(ctx, Snapshot, c.versionInName(listed), c.limit(listed, MaxSnapshot))
-	if err != nil {
+	return data
+}
+
+// loadRest takes up stored timestamp and snapshot, each as far as it still
+// holds, and reports whether every one that is there does.
+func (c *Client) loadRest() (all bool) {
+	if c.opt.RootAndTargets {
+		return true
+	}
+	all = true
+	if data := c.stored(Timestamp); data != nil {
+		_, err := c.UpdateTimestamp(data, time.Time{}, true)
+		all = err == nil
+	}
+	if data := c.stored(Snapshot); data != nil {
+		all = c.UpdateSnapshot(data, time.Time{}, true) == nil && all
+	}
+	return all
+}
+
+// storedTargets returns the top-level targets that are stored if they are
+// signed as the root demands, whatever else is to be said of them. there says
+// that some are stored.
+func (c *Client) storedTargets() (t *targets, there bool) {
+	data := c.stored(Targets)
+	if data == nil {
+		return nil, false
+	}
+	t, err := c.readTargets(Targets, data)
+	if err != nil || c.root.roles[Targets].verify(t.document) != nil {
+		return nil, true
+	}
+	return t, true
+}
+
+// A lost is a client whose stored root is damaged. It follows the roots from the
+// built-in one and stores none of them until it is back where it was: until all
+// other stored files have held under one root. So a repository that serves the
+// roots of old, and what was signed under them, is noticed.
+type lost struct{ back bool }
+
+// lookBack takes up the stored files under the root that was just taken.
+func (c *Client) lookBack() {
+	c.timestamp, c.snapshot = nil, nil
+	rest := c.loadRest()
+	if t, there := c.storedTargets(); rest && (t != nil || !there) {
+		c.lost.back = true
+	}
+}
+
+// found stores the last root that is served.
+func (c *Client) found() error {
+	if !c.lost.back {
+		return c.refusef(Rollback, Root, "version %d is the last that is served, and what is stored was signed under a later one", c.RootVersion())
+	}
+	if err := c.keepRoot(c.root.raw, false); err != nil {
 		return err
 	}
-	if err := c.UpdateSnapshot(data, now, false); err != nil {
-		return err
-	}
-	return c.save(Snapshot, data)
-}
-
-func (c *Client) versionInName(f file) int64 {
-	if c.root.consistent {
-		return f.version
-	}
-	return 0
-}
-
-// limit is how many bytes of a file are worth reading.
-func (c *Client) limit(f file, most int) int {
-	if f.length >= 0 && f.length < int64(most) && !c.opt.Dialect.Canonical {
-		return int(f.length)
-	}
-	return most
-}
-
-// role returns a role's targets, from the store if what is there still holds.
-func (c *Client) role(ctx context.Context, name string, signers role, now time.Time) (*targets, error) {
-	if data, err := c.stored(name); err != nil {
-		return nil, err
-	} else if data != nil {
-		if t, err := c.delegated(name, signers, data, now); err == nil && !c.opt.RootAndTargets {
-			return t, nil
-		}
-	}
-	listed := file{length: -1}
-	if !c.opt.RootAndTargets {
-		var ok bool
-		if listed, ok = c.snapshot.files[name+".json"]; !ok {
-			return nil, c.refusef(MixAndMatch, name, "the snapshot does not list it")
-		}
-	}
-	data, err := c.fetch(ctx, name, c.versionInName(listed), c.limit(listed, MaxTargets))
-	if err != nil {
-		return nil, err
-	}
-	t, err := c.delegated(name, signers, data, now)
-	if err != nil {
-		return nil, err
-	}
-	return t, c.save(name, data)
-}
-
-// ErrNoTarget says that nobody who may speak for a path lists it.
-var ErrNoTarget = errors.New("no role lists this target")
-
-// Find returns the target of a path after Refresh (TUF section 5.6.7): the
-// first role that lists it, delegated roles in their order, depth first. Each
-// role is judged by the one that delegates to it.
-func (c *Client) Find(ctx context.Context, path string, now time.Time) (*Target, error) {
-	type step struct {
-		name    string
-		signers role
-	}
-	steps := []step{{Targets, c.root.roles[Targets]}}
-	visited := map[string]bool{}
-	for n := 0; len(steps) > 0; n++ {
-		if n == MaxDelegations {
-			return nil, c.refusef(EndlessData, Targets, "the target was not found in %d roles", MaxDelegations)
-		}
-		s := steps[len(steps)-1]
-		steps = steps[:len(steps)-1]
-		if visited[s.name] {
-			continue
-		}
-		visited[s.name] = true
-		t, err := c.role(ctx, s.name, s.signers, now)
-		if err != nil {
-			return nil, err
-		}
-		if target, ok := t.files[path]; ok {
-			return target, nil
-		}
-		var further []step
-		for _, d := range t.delegated {
-			if !d.covers(path) || c.opt.Concerns != nil && d.custom.ok && !c.opt.Concerns(string(canon.Append(nil, d.custom.v))) {
-				continue
-			}
-			further = append(further, step{d.name, d.signers})
-			if d.terminating {
-				steps = nil
-				break
-			}
-		}
-		for i := len(further) - 1; i >= 0; i-- {
-			steps = append(steps, further[i])
-		}
-	}
-	return nil, fmt.Errorf("%s: %w", c.opt.Name, ErrNoTarget)
+	c.lost = nil
+	return nil
 }

@@ -471,5 +471,5 @@ func (h attempt) intact(t *testing.T, refused string, before, after memory) {
 			require.NotEmpty(t, after[name], name)
 		}
 	}
-	require.NotContains(t, after, "next root")
+	require.NotContains(t, after, "next-root")
 }

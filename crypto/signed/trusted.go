@@ -165,6 +165,9 @@ func (t *Trusted) UpdateTimestamp(data []byte, now time.Time, stored bool) (newe
 			return false, t.refusef(Rollback, Timestamp, "it lists version %d of the snapshot, and %d was seen before", next.snapshot.version, was.snapshot.version)
 		}
 	}
+	if was := t.snapshot; was != nil && next.snapshot.version < was.version {
+		return false, t.refusef(Rollback, Timestamp, "it lists version %d of the snapshot, and %d was seen before", next.snapshot.version, was.version)
+	}
 	if !stored {
 		if err := t.fresh(Timestamp, next.document, now); err != nil {
 			return false, err
@@ -178,11 +181,12 @@ func (t *Trusted) UpdateTimestamp(data []byte, now time.Time, stored bool) (newe
 // 5.5). stored says that it was verified before: then it may be an older one,
 // of which only the versions count.
 func (t *Trusted) UpdateSnapshot(data []byte, now time.Time, stored bool) error {
-	if t.timestamp == nil {
-		return errors.New("internal error: a snapshot before a timestamp")
-	}
-	listed := t.timestamp.snapshot
+	var listed file
 	if !stored {
+		if t.timestamp == nil {
+			return errors.New("internal error: a snapshot before a timestamp")
+		}
+		listed = t.timestamp.snapshot
 		if err := t.opt.Dialect.matches(listed, data); err != nil {
 			return t.refuse(MixAndMatch, Snapshot, err)
 		}

@@ -1,0 +1,121 @@
+package signed
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"roadseal/hal/durable"
+)
+
+// A Dir is a Store in a folder of a durable.FS. A file that was damaged is known
+// by the check at its end and cannot be loaded; the root, which nothing else can
+// stand for, is kept twice.
+type Dir struct {
+	fsys durable.FS
+	name string
+}
+
+// OpenDir makes the folder if it is not there.
+func OpenDir(fsys durable.FS, name string) (*Dir, error) {
+	if err := durable.MkdirAll(fsys, name); err != nil {
+		return nil, fmt.Errorf("cannot make the folder %s for signed metadata: %w", name, err)
+	}
+	return &Dir{fsys, name}, nil
+}
+
+// Names of the two files of the root. Other names end in ".json".
+const (
+	rootFile = "root.json"
+	rootCopy = "root.copy"
+)
+
+// files returns where a name is kept, the one to look into first at the end.
+func (d *Dir) files(name string) ([]string, error) {
+	if name == Root {
+		return []string{rootCopy, rootFile}, nil
+	}
+	if !isRoleName(name) {
+		return nil, fmt.Errorf("cannot store metadata as %.64q: expected a name of 1 to 64 small letters, digits and \"-\"", name)
+	}
+	return []string{name + ".json"}, nil
+}
+
+// The check behind a file: a newline, and the hex of the SHA-256 of what is
+// before it.
+const checkSize = 1 + 2*sha256.Size
+
+func check(data []byte) []byte {
+	sum := sha256.Sum256(data)
+	return append([]byte{'\n'}, hex.EncodeToString(sum[:])...)
+}
+
+var errDamaged = errors.New("the stored file is damaged: its check does not hold")
+
+// Load implements Store.
+func (d *Dir) Load(name string) ([]byte, error) {
+	files, err := d.files(name)
+	if err != nil {
+		return nil, err
+	}
+	var faults []error
+	for i := len(files) - 1; i >= 0; i-- {
+		data, err := d.load(files[i], limitOf(name))
+		if err == nil {
+			return data, nil
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			faults = append(faults, err)
+		}
+	}
+	if len(faults) > 0 {
+		return nil, errors.Join(faults...)
+	}
+	return nil, fs.ErrNotExist
+}
+
+func (d *Dir) load(file string, limit int) ([]byte, error) {
+	path := d.name + "/" + file
+	b, err := durable.ReadFile(d.fsys, path, int64(limit+checkSize))
+	if err != nil {
+		return nil, err
+	}
+	at := len(b) - checkSize
+	if at < 0 || !bytes.Equal(b[at:], check(b[:at])) {
+		return nil, &fs.PathError{Op: "read", Path: path, Err: errDamaged}
+	}
+	return b[:at:at], nil
+}
+
+// Save implements Store.
+func (d *Dir) Save(name string, data []byte) error {
+	files, err := d.files(name)
+	if err != nil {
+		return err
+	}
+	b := append(bytes.Clone(data), check(data)...)
+	for _, file := range files {
+		if err := durable.WriteFile(d.fsys, d.name, file, b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Remove implements Store.
+func (d *Dir) Remove(name string) error {
+	files, err := d.files(name)
+	if err != nil {
+		return err
+	}
+	for _, file := range files {
+		if err := d.fsys.Remove(d.name + "/" + file); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	// Also of what was gone already: its removal may not be durable yet.
+	return d.fsys.Sync(d.name)
+}
