@@ -17,14 +17,18 @@ import (
 type Dir struct {
 	fsys durable.FS
 	name string
+	// unsure says that a change was begun whose name may not be durable: what
+	// can be read now may be gone after a power cut.
+	unsure bool
 }
 
-// OpenDir makes the folder if it is not there.
+// OpenDir makes the folder if it is not there. What a process that was killed has
+// left in it is durable when it is first read.
 func OpenDir(fsys durable.FS, name string) (*Dir, error) {
 	if err := durable.MkdirAll(fsys, name); err != nil {
 		return nil, fmt.Errorf("cannot make the folder %s for signed metadata: %w", name, err)
 	}
-	return &Dir{fsys, name}, nil
+	return &Dir{fsys: fsys, name: name, unsure: true}, nil
 }
 
 // Names of the two files of the root. Other names end in ".json".
@@ -61,6 +65,11 @@ func (d *Dir) Load(name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	if d.unsure {
+		if err := d.sync(); err != nil {
+			return nil, err
+		}
+	}
 	var faults []error
 	for i := len(files) - 1; i >= 0; i-- {
 		data, err := d.load(files[i], limitOf(name))
@@ -75,6 +84,14 @@ func (d *Dir) Load(name string) ([]byte, error) {
 		return nil, errors.Join(faults...)
 	}
 	return nil, fs.ErrNotExist
+}
+
+func (d *Dir) sync() error {
+	if err := d.fsys.Sync(d.name); err != nil {
+		return err
+	}
+	d.unsure = false
+	return nil
 }
 
 func (d *Dir) load(file string, limit int) ([]byte, error) {
@@ -96,12 +113,14 @@ func (d *Dir) Save(name string, data []byte) error {
 	if err != nil {
 		return err
 	}
+	d.unsure = true
 	b := append(bytes.Clone(data), check(data)...)
 	for _, file := range files {
 		if err := durable.WriteFile(d.fsys, d.name, file, b); err != nil {
 			return err
 		}
 	}
+	d.unsure = false
 	return nil
 }
 
@@ -111,11 +130,12 @@ func (d *Dir) Remove(name string) error {
 	if err != nil {
 		return err
 	}
+	d.unsure = true
 	for _, file := range files {
 		if err := d.fsys.Remove(d.name + "/" + file); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}
 	// Also of what was gone already: its removal may not be durable yet.
-	return d.fsys.Sync(d.name)
+	return d.sync()
 }
