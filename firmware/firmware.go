@@ -4,6 +4,16 @@
 // is to install, and the Image repository, signed offline, which says what was
 // released. One of them in wrong hands is not enough.
 //
+// A Verifier judges once, and has no memory but that of its clients. An Updater
+// does it over time: it asks again and again, keeps durable what both
+// repositories vouch for, and signs a report of what came of it. FORMAT.md
+// beside this file specifies what it keeps and what it reports.
+//
+// Whatever a repository serves, what was verified before stays, and what has
+// expired is never in the way of something newer. Time is a lower bound that
+// only signed metadata raises from here, and never beyond what other signers
+// say (signed.Trusted.Certain), so that no wrong clock locks a unit out.
+//
 // Side: black.
 package firmware
 
@@ -17,25 +27,33 @@ import (
 	"time"
 
 	"roadseal/crypto/signed"
+	"roadseal/firmware/report"
 )
 
 // WrongHardware is an image for another kind of unit.
 const WrongHardware signed.Attack = "wrong hardware"
 
+// Names of the two repositories, in errors and reports.
+const (
+	Director = "director"
+	Images   = "image"
+)
+
 // A Unit is what images are made for.
 type Unit struct {
 	ECU      string // its identifier toward the Director
 	Hardware string // the kind of board
-	Counter  int64  // release counter of what is installed; lower ones are refused
 }
 
 // An Image is an update that both repositories vouch for.
 type Image struct {
-	Path    string // on the Image repository
-	Length  int64  // bytes
-	Hashes  map[string]string
-	Counter int64 // release counter
-	target  *signed.Target
+	Path     string // on the Image repository
+	Length   int64  // bytes
+	Hashes   map[string]string
+	Counter  int64    // release counter
+	Campaign string   // as the Director calls it, or ""
+	RXSWIN   []string // identifications by regulation (UN R156)
+	target   *signed.Target
 }
 
 // Verify demands that data is the image.
@@ -45,105 +63,189 @@ func (i *Image) Verify(data []byte) error { return i.target.Verify(data) }
 type Verifier struct {
 	Director, Images *signed.Client
 	Unit             Unit
+	// Installed is what runs now. Lower release counters are refused, and what
+	// has its SHA-256 is not looked for again.
+	Installed report.Image
+	// Vehicle is the id that a Director must address an empty list to, so that
+	// nobody's empty list withholds another's update. "" takes any.
+	Vehicle string
 	// AnyHardware takes an image for which the Image repository names no
 	// hardware, where the Director alone speaks of it. Of use only for
 	// repositories that are not ours.
 	AnyHardware bool
+	// Verified, if not nil, is called with each repository whose metadata is
+	// up to date.
+	Verified func(*signed.Client)
 }
 
-// directed is what the Director says of an image.
-type directed struct {
-	ECUs map[string]struct {
-		Hardware string `json:"hardwareId"`
-		Counter  int64  `json:"releaseCounter"`
-	} `json:"ecuIdentifiers"`
-}
+// members are those of a JSON object, by their exact names: json.Unmarshal into
+// a struct would take other spellings as well.
+type members map[string]json.RawMessage
 
-// released is what the Image repository says of one.
-type released struct {
-	Hardware []string `json:"hardwareIds"`
-	Counter  int64    `json:"releaseCounter"`
-}
-
-func custom(t *signed.Target, into any) error {
-	text := t.Custom()
-	if text == "" {
-		return errors.New("expected a member \"custom\"")
+// need reads a member that must be there.
+func (m members) need(name string, into any) error {
+	raw, ok := m[name]
+	if !ok || string(raw) == "null" {
+		return fmt.Errorf("custom: expected a member %q", name)
 	}
-	return json.Unmarshal([]byte(text), into)
+	if err := json.Unmarshal(raw, into); err != nil {
+		return fmt.Errorf("custom: %s: expected a value of another kind", name)
+	}
+	return nil
+}
+
+// optional reads a member that may be missing.
+func (m members) optional(name string, into any) error {
+	if _, ok := m[name]; !ok {
+		return nil
+	}
+	return m.need(name, into)
+}
+
+func custom(t *signed.Target) (members, error) {
+	var m members
+	if err := json.Unmarshal([]byte(t.Custom()), &m); err != nil || m == nil {
+		return nil, errors.New("expected a member \"custom\" with an object")
+	}
+	return m, nil
 }
 
 func refuse(repository string, a signed.Attack, format string, args ...any) error {
 	return &signed.Error{Attack: a, Repository: repository, Role: signed.Targets, Err: fmt.Errorf(format, args...)}
 }
 
+// An order is what the Director wants on this unit.
+type order struct {
+	*signed.Target
+	counter  int64
+	campaign string
+}
+
 // Check fetches what is new and returns the image that this unit is to have,
-// nil if the Director names none. now is a time that has certainly come.
-func (v *Verifier) Check(ctx context.Context, now time.Time) (*Image, error) {
-	if err := v.Director.Refresh(ctx, now); err != nil {
+// nil if it has it already or the Director names none: the Image repository is
+// not asked then. now is a time that has certainly come; it is asked anew
+// before each repository.
+func (v *Verifier) Check(ctx context.Context, now func() time.Time) (*Image, error) {
+	if err := v.refresh(ctx, v.Director, now()); err != nil {
 		return nil, err
 	}
-	order, counter, err := v.order()
-	if err != nil {
+	o, err := v.order()
+	if err != nil || o == nil || v.runs(o) {
 		return nil, err
 	}
-	if err := v.Images.Refresh(ctx, now); err != nil || order == nil {
+	if err := v.refresh(ctx, v.Images, now()); err != nil {
 		return nil, err
 	}
-	return v.match(ctx, order, counter, now)
+	return v.match(ctx, o, now())
 }
 
-// order returns what the Director wants on this unit.
-func (v *Verifier) order() (order *signed.Target, counter int64, err error) {
-	const director = "director"
+// runs reports whether what the Director wants is installed.
+func (v *Verifier) runs(o *order) bool {
+	return v.Installed.SHA256 != "" && o.Hashes["sha256"] == v.Installed.SHA256 && o.Length == v.Installed.Length
+}
+
+func (v *Verifier) refresh(ctx context.Context, c *signed.Client, now time.Time) error {
+	err := c.Refresh(ctx, now)
+	if err == nil && v.Verified != nil {
+		v.Verified(c)
+	}
+	return err
+}
+
+// order judges what the Director lists (Uptane section 5.4.4.6).
+func (v *Verifier) order() (*order, error) {
 	if v.Director.Delegates() {
-		return nil, 0, refuse(director, signed.Arbitrary, "a Director cannot delegate")
+		return nil, refuse(Director, signed.Arbitrary, "a Director cannot delegate")
 	}
-	seen := map[string]bool{}
-	for _, t := range v.Director.Listed() {
-		var d directed
-		if err := custom(t, &d); err != nil {
-			return nil, 0, refuse(director, signed.Malformed, "%w", err)
+	listed := v.Director.Listed()
+	if len(listed) == 0 && v.Vehicle != "" && v.Director.Audience() != v.Vehicle {
+		return nil, refuse(Director, signed.WrongVehicle, "an empty list must be addressed to this vehicle")
+	}
+	var found *order
+	for _, t := range listed {
+		o := &order{Target: t}
+		m, err := custom(t)
+		var ecus map[string]members
+		if err == nil {
+			err = errors.Join(m.need("ecuIdentifiers", &ecus), m.optional("campaign", &o.campaign))
 		}
-		for ecu, want := range d.ECUs {
-			switch {
-			case seen[ecu]:
-				return nil, 0, refuse(director, signed.MixAndMatch, "two images for one ECU")
-			case ecu != v.Unit.ECU:
-				return nil, 0, refuse(director, signed.WrongVehicle, "it lists an ECU that this vehicle does not have")
-			case want.Hardware != v.Unit.Hardware:
-				return nil, 0, refuse(director, WrongHardware, "it is for hardware %q, this is %q", want.Hardware, v.Unit.Hardware)
-			case want.Counter < v.Unit.Counter:
-				return nil, 0, refuse(director, signed.Rollback, "release counter %d, and %d is installed", want.Counter, v.Unit.Counter)
+		if err == nil && len(ecus) == 0 {
+			err = errors.New("custom: ecuIdentifiers: expected an ECU")
+		}
+		if err != nil {
+			return nil, refuse(Director, signed.Malformed, "%w", err)
+		}
+		for _, ecu := range slices.Sorted(maps.Keys(ecus)) {
+			if found != nil && ecu == v.Unit.ECU {
+				return nil, refuse(Director, signed.MixAndMatch, "two images for one ECU")
 			}
-			seen[ecu] = true
-			order, counter = t, want.Counter
+			if o.counter, err = v.ordered(ecu, ecus[ecu]); err != nil {
+				return nil, err
+			}
 		}
+		found = o
 	}
-	return order, counter, nil
+	return found, nil
 }
 
-// match demands that the Image repository says the same of the image.
-func (v *Verifier) match(ctx context.Context, order *signed.Target, counter int64, now time.Time) (*Image, error) {
-	const images = "image repository"
-	t, err := v.Images.Find(ctx, order.Path, now)
-	if errors.Is(err, signed.ErrNoTarget) {
-		return nil, refuse(images, signed.MixAndMatch, "it does not list what the Director wants installed")
+// ordered judges what the Director says of an ECU and returns the release
+// counter.
+func (v *Verifier) ordered(ecu string, m members) (counter int64, err error) {
+	if ecu != v.Unit.ECU {
+		return 0, refuse(Director, signed.WrongVehicle, "it lists an ECU that this vehicle does not have")
 	}
-	if err != nil {
-		return nil, err
+	var hardware string
+	if err := m.need("hardwareId", &hardware); err != nil {
+		return 0, refuse(Director, signed.Malformed, "%w", err)
 	}
-	var r released
-	if err := custom(t, &r); err != nil {
-		return nil, refuse(images, signed.Malformed, "%w", err)
+	if err := m.optional("releaseCounter", &counter); err != nil {
+		return 0, refuse(Director, signed.Malformed, "%w", err)
 	}
 	switch {
-	case t.Length != order.Length || !maps.Equal(t.Hashes, order.Hashes):
-		return nil, refuse(images, signed.MixAndMatch, "length or hashes are not those that the Director lists")
-	case !slices.Contains(r.Hardware, v.Unit.Hardware) && !(v.AnyHardware && r.Hardware == nil):
-		return nil, refuse(images, WrongHardware, "it was released for %q, this is %q", r.Hardware, v.Unit.Hardware)
-	case r.Counter != counter:
-		return nil, refuse(images, signed.MixAndMatch, "release counter %d, and the Director lists %d", r.Counter, counter)
+	case hardware != v.Unit.Hardware:
+		return 0, refuse(Director, WrongHardware, "it is for hardware %q, this is %q", hardware, v.Unit.Hardware)
+	case counter < v.Installed.Counter:
+		return 0, refuse(Director, signed.Rollback, "release counter %d, and %d is installed", counter, v.Installed.Counter)
 	}
-	return &Image{Path: t.Path, Length: t.Length, Hashes: t.Hashes, Counter: counter, target: t}, nil
+	return counter, nil
+}
+
+// match demands that the Image repository says the same of the image (Uptane
+// section 5.4.4.2).
+func (v *Verifier) match(ctx context.Context, o *order, now time.Time) (*Image, error) {
+	t, err := v.Images.Find(ctx, o.Path, now)
+	if errors.Is(err, signed.ErrNoTarget) {
+		return nil, refuse(Images, signed.MixAndMatch, "it does not list what the Director wants installed")
+	}
+	if err != nil {
+		return nil, err
+	}
+	i := &Image{Path: t.Path, Length: t.Length, Hashes: t.Hashes, Campaign: o.campaign, target: t}
+	var hardware []string
+	m, err := custom(t)
+	if err == nil {
+		err = errors.Join(m.optional("hardwareIds", &hardware), m.optional("releaseCounter", &i.Counter), m.optional("rxswin", &i.RXSWIN))
+	}
+	switch {
+	case err != nil:
+		return nil, refuse(Images, signed.Malformed, "%w", err)
+	case t.Length != o.Length || !maps.Equal(t.Hashes, o.Hashes):
+		return nil, refuse(Images, signed.MixAndMatch, "length or hashes are not those that the Director lists")
+	case !slices.Contains(hardware, v.Unit.Hardware) && !(v.AnyHardware && hardware == nil):
+		return nil, refuse(Images, WrongHardware, "it was released for %q, this is %q", hardware, v.Unit.Hardware)
+	case i.Counter != o.counter:
+		return nil, refuse(Images, signed.MixAndMatch, "release counter %d, and the Director lists %d", i.Counter, o.counter)
+	}
+	return i, nil
+}
+
+// concerns reports whether a delegation speaks for a kind of hardware: one that
+// names none does (Uptane section 5.4.4.7).
+func concerns(custom, hardware string) bool {
+	var m members
+	var kinds []string
+	if json.Unmarshal([]byte(custom), &m) != nil || m.optional("hardwareIds", &kinds) != nil {
+		return false
+	}
+	return kinds == nil || slices.Contains(kinds, hardware)
 }

@@ -150,7 +150,7 @@ func check(t *testing.T, d, m step, director, images memory, directorRoot, image
 	if v.Images, err = signed.Open(imagesRoot, m, images, signed.Options{Name: "image_repo", Dialect: older}); err != nil {
 		return err
 	}
-	image, err := v.Check(t.Context(), time.Date(2026, 11, 24, 0, 0, 0, 0, time.UTC))
+	image, err := v.Check(t.Context(), func() time.Time { return time.Date(2026, 11, 24, 0, 0, 0, 0, time.UTC) })
 	if err != nil {
 		return err
 	}
