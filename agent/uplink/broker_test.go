@@ -11,6 +11,7 @@ import (
 	"crypto/x509/pkix"
 	"errors"
 	"io"
+	"io/fs"
 	"log/slog"
 	"math/big"
 	"net"
@@ -25,9 +26,11 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"roadseal/agent/downlink"
 	"roadseal/agent/mqttlink"
 	"roadseal/agent/uplink"
 	"roadseal/agent/wire"
+	"roadseal/firmware/fetch/fetchtest"
 )
 
 // A pki is a throw-away certificate authority.
@@ -136,8 +139,9 @@ func collect(t *testing.T, c *collector, mu *sync.Mutex, s *mqttlink.Session) {
 	}
 }
 
-// TestThroughABroker uploads over mutual TLS through a broker, with the
-// vehicle's connection cut several times, and its session taken over.
+// TestThroughABroker uploads over mutual TLS through a broker, and fetches files
+// meanwhile, with the vehicle's connection cut several times, and its session
+// taken over.
 func TestThroughABroker(t *testing.T) {
 	for name, start := range map[string]func(*testing.T, *pki) string{"mochi": startBroker, "mosquitto": startMosquitto} {
 		t.Run(name, func(t *testing.T) {
@@ -155,6 +159,7 @@ func throughBroker(t *testing.T, p *pki, address string) {
 	var mu sync.Mutex
 	c := newCollector()
 	var wg sync.WaitGroup
+	fetched := make(chan struct{})
 	again := make(chan *mqttlink.Session, 1)
 	identity := p.client("collector")
 	wg.Go(func() {
@@ -178,10 +183,13 @@ func throughBroker(t *testing.T, p *pki, address string) {
 		q.add(-1, size)
 	}
 	all := names(q.pending()...)
+	file := fetchtest.Noise(7, 120*wire.BlockSize+1)
+	c.files.Put(targets, file)
+	down := downlink.New()
 	var conns sync.Map // of the vehicle, by number
 	vehicle := p.client(device)
 	log := new(bytes.Buffer)
-	u := uplink.New(uplink.Options{Device: device, Queue: q, ReceiptKeys: []wire.PublicKey{public(signer)}, BlocksPerMessage: 2,
+	u := uplink.New(uplink.Options{Device: device, Queue: q, ReceiptKeys: []wire.PublicKey{public(signer)}, BlocksPerMessage: 2, Downloads: down,
 		Log: slog.New(slog.NewTextHandler(log, nil)),
 		Dial: func(ctx context.Context) (uplink.Link, error) {
 			s, err := mqttlink.Dial(ctx, mqttlink.Options{Address: address, ClientID: device, TLS: vehicle, MaxPacket: wire.MaxDown,
@@ -200,6 +208,16 @@ func throughBroker(t *testing.T, p *pki, address string) {
 		}})
 	done := make(chan error, 1)
 	go func() { done <- u.Run(ctx) }()
+	wg.Go(func() {
+		for range 3 { // beside the uploads, and after them
+			got, err := down.Fetch(ctx, targets, 64<<20)
+			require.NoError(t, err)
+			require.True(t, bytes.Equal(file, got), "the file that was asked for")
+		}
+		_, err := down.Fetch(ctx, "image/timestamp.json", 1000)
+		require.ErrorIs(t, err, fs.ErrNotExist)
+		close(fetched)
+	})
 
 	for cut := int64(1); cut <= 5; cut++ {
 		waitFor(t, func() bool { return u.Status().Sent > cut*3_000_000 })
@@ -214,6 +232,7 @@ func throughBroker(t *testing.T, p *pki, address string) {
 		conn.(*net.TCPConn).Close()
 	}
 	waitFor(t, func() bool { return len(q.pending()) == 0 })
+	<-fetched
 	cancel()
 	require.ErrorIs(t, <-done, context.Canceled)
 	wg.Wait()

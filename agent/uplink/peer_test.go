@@ -8,6 +8,7 @@ import (
 
 	"roadseal/agent/wire"
 	"roadseal/crypto/envelope"
+	"roadseal/firmware/fetch/fetchtest"
 )
 
 // A collector answers as PROTOCOL.md says, unless a hook makes it lie.
@@ -22,6 +23,7 @@ type collector struct {
 	mute   func(wire.Message) bool
 	evil   func(wire.Message) []wire.Message // answers instead of the collector
 	honest map[envelope.Name]bool            // a genuine receipt went out
+	files  *fetchtest.Files                  // to be fetched
 }
 
 type part struct {
@@ -32,7 +34,8 @@ type part struct {
 }
 
 func newCollector() *collector {
-	return &collector{key: signer, parts: map[envelope.Name]*part{}, stored: map[envelope.Name]int{}, honest: map[envelope.Name]bool{}}
+	return &collector{key: signer, parts: map[envelope.Name]*part{}, stored: map[envelope.Name]int{}, honest: map[envelope.Name]bool{},
+		files: fetchtest.NewFiles()}
 }
 
 func (c *collector) handle(m wire.Message) (out []wire.Message) {
@@ -56,6 +59,8 @@ func (c *collector) handle(m wire.Message) (out []wire.Message) {
 		out = []wire.Message{c.have(m.Object)}
 	case wire.Data:
 		out = c.data(m)
+	case wire.Ask:
+		out = c.files.Answer(m)
 	}
 	return slices.DeleteFunc(out, func(m wire.Message) bool { return c.mute != nil && c.mute(m) })
 }

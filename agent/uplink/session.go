@@ -33,6 +33,7 @@ type session struct {
 	dirty    bool      // which objects to have in hand must be looked at again
 	more     bool      // the window may have room for another DATA message
 	wake     time.Time // when a deferred object's time has come
+	later    time.Time // when downloads have something to do
 	refusals int       // since the last block or object was taken
 	progress bool
 	buf      [wire.MaxBlocks * wire.BlockSize]byte
@@ -40,6 +41,7 @@ type session struct {
 }
 
 func (s *session) run(ctx context.Context) error {
+	s.o.Downloads.Begin()
 	for _, t := range s.hand {
 		if err := s.ask(t); err != nil {
 			return err
@@ -64,6 +66,7 @@ func (s *session) run(ctx context.Context) error {
 			s.handle(m.Topic, m.Payload)
 		case <-s.o.Queue.Changed():
 			s.dirty = true
+		case <-s.o.Downloads.Wake():
 		case <-timer.C:
 		}
 	}
@@ -96,7 +99,10 @@ func (s *session) step() error {
 			return err
 		}
 	}
-	return s.fill()
+	if err := s.fill(); err != nil {
+		return err
+	}
+	return s.download()
 }
 
 // deadline is when step has something to do though nothing happens, or a beat
@@ -111,8 +117,10 @@ func (s *session) deadline() time.Time {
 			at = t
 		}
 	}
-	if !s.wake.IsZero() {
-		earlier(s.wake)
+	for _, t := range []time.Time{s.wake, s.later} {
+		if !t.IsZero() {
+			earlier(t)
+		}
 	}
 	for _, t := range s.hand {
 		if t.awaits() {

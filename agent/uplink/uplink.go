@@ -6,7 +6,8 @@
 // One goroutine does it all but reading an object that the collector calls
 // wrong. Several objects are in hand at a time and share one window of DATA
 // messages, which only the collector's HAVE moves: what the broker acknowledges
-// means nothing.
+// means nothing. What comes down, on the same link, has a turn after each DATA
+// message.
 //
 // Side: black.
 package uplink
@@ -54,7 +55,8 @@ type Queue interface {
 	Verify(context.Context, spool.Entry) (intact bool, err error)
 }
 
-// Options are what an Uplink works with. All are needed but Receipt.
+// Options are what an Uplink works with. All are needed but Receipt and
+// Downloads.
 type Options struct {
 	Device string // device id, see wire.CheckDevice
 	// Dial returns a link that is subscribed to wire.DownTopic(Device) and ends
@@ -64,6 +66,7 @@ type Options struct {
 	ReceiptKeys      []wire.PublicKey
 	BlocksPerMessage int                // 1 or 2, see profile.Limits.Blocks
 	Receipt          func(wire.Receipt) // called for each valid receipt, after it is noted
+	Downloads        Downloads          // what comes down over the same link
 	Log              *slog.Logger
 }
 
@@ -84,6 +87,9 @@ type Uplink struct {
 
 // New makes an Uplink; Run does the work.
 func New(o Options) *Uplink {
+	if o.Downloads == nil {
+		o.Downloads = none{}
+	}
 	return &Uplink{o: o, limit: wire.Window, suspects: make(chan spool.Entry, maxSuspects),
 		log: teller{log: o.Log}, report: report{deferred: map[envelope.Name]*deferral{}}}
 }

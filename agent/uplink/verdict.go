@@ -21,10 +21,15 @@ const (
 )
 
 // handle takes one message from the broker. Whatever is not an answer about an
-// object in hand changes nothing.
+// object or a file in hand changes nothing.
 func (s *session) handle(topic string, payload []byte) {
 	m, err := wire.Parse(payload)
 	if err != nil || topic != wire.DownTopic(s.o.Device) {
+		return
+	}
+	switch m.(type) {
+	case wire.Part, wire.Absent:
+		s.progress = s.o.Downloads.Take(m) || s.progress
 		return
 	}
 	t := s.find(m.Subject())

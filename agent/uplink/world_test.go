@@ -16,6 +16,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"roadseal/agent/downlink"
 	"roadseal/agent/mqttlink"
 	"roadseal/agent/spool"
 	"roadseal/agent/uplink"
@@ -43,7 +44,10 @@ type world struct {
 	u       *uplink.Uplink
 	log     bytes.Buffer
 	delay   time.Duration
-	rate    int                                // bytes a second upwards; 0 = no limit
+	rate    int                // bytes a second upwards; 0 = no limit
+	down    int                // … and downwards
+	d       *downlink.Downlink // nil = no downloads
+	asked   []asked
 	fate    func(n int, m wire.Message) string // "", "drop", "twice", "cut" or "last", for the n-th message of all
 	dial    func() error
 	blocks  int        // of one message
@@ -51,6 +55,7 @@ type world struct {
 	n       int
 	links   int
 	dialled []time.Time
+	since   int            // the trace of this session begins there
 	trace   []wire.Message // what went up and down, in the order of the vehicle
 	under   map[envelope.Name]map[uint32]int
 	most    int // DATA messages under way at a time
@@ -60,6 +65,13 @@ type world struct {
 	garble  func([]byte) []byte             // … and of the bytes of one on its way down
 }
 
+// asked is an ASK, how many objects were in hand then, and how many blocks were
+// outstanding with it.
+type asked struct {
+	wire.Ask
+	inHand, outstanding int
+}
+
 func newWorld(t *testing.T) *world {
 	w := &world{t: t, q: newQueue(), c: newCollector(), delay: 50 * time.Millisecond, blocks: 2}
 	return w
@@ -67,10 +79,14 @@ func newWorld(t *testing.T) *world {
 
 // run starts the uplink; the test ends it with stop.
 func (w *world) run() (stop func()) {
-	w.u = uplink.New(uplink.Options{
+	o := uplink.Options{
 		Device: device, Dial: w.connect, Queue: w.q, ReceiptKeys: []wire.PublicKey{public(signer)}, BlocksPerMessage: w.blocks,
 		Receipt: func(r wire.Receipt) { w.got = append(w.got, r) }, Log: slog.New(slog.NewTextHandler(&w.log, nil)),
-	})
+	}
+	if w.d != nil {
+		o.Downloads = w.d
+	}
+	w.u = uplink.New(o)
 	ctx, cancel := context.WithCancel(w.t.Context())
 	done := make(chan error, 1)
 	go func() { done <- w.u.Run(ctx) }()
@@ -132,6 +148,7 @@ func (w *world) connect(ctx context.Context) (uplink.Link, error) {
 	w.links++
 	w.dialled = append(w.dialled, time.Now())
 	w.under = map[envelope.Name]map[uint32]int{}
+	w.since = len(w.trace)
 	w.mu.Unlock()
 	if w.dial != nil {
 		if err := w.dial(); err != nil {
@@ -174,6 +191,7 @@ func (l *link) Err() error                        { return l.err }
 func (l *link) Close() error                      { l.unwatch(); l.end(io.EOF); l.wg.Wait(); return nil }
 
 func (l *link) carryUp() {
+	var busy time.Time // until when the downward line is taken
 	l.carry(l.up, func(m wire.Message) {
 		l.w.mu.Lock()
 		if l.w.alter != nil {
@@ -182,7 +200,15 @@ func (l *link) carryUp() {
 		answer := l.w.c.handle(m)
 		l.w.mu.Unlock()
 		for _, out := range answer {
-			l.down <- timed{time.Now().Add(l.w.delay), out}
+			if busy.Before(time.Now()) {
+				busy = time.Now()
+			}
+			if l.w.down > 0 {
+				b, err := out.MarshalBinary()
+				require.NoError(l.w.t, err)
+				busy = busy.Add(time.Duration(len(b)) * time.Second / time.Duration(l.w.down))
+			}
+			l.down <- timed{busy.Add(l.w.delay), out}
 		}
 	})
 }
@@ -261,6 +287,9 @@ func (w *world) wentUp(m wire.Message) (rate int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.trace = append(w.trace, m)
+	if a, ok := m.(wire.Ask); ok {
+		w.asked = append(w.asked, asked{a, w.u.Status().InHand, w.outstanding()})
+	}
 	d, ok := m.(wire.Data)
 	if !ok {
 		return w.rate
@@ -275,6 +304,25 @@ func (w *world) wentUp(m wire.Message) (rate int) {
 	}
 	w.most = max(w.most, sum)
 	return w.rate
+}
+
+// outstanding counts the blocks that were asked for in this session and have not
+// come.
+func (w *world) outstanding() int {
+	owed := map[uint32]bool{}
+	for _, m := range w.trace[w.since:] {
+		switch m := m.(type) {
+		case wire.Ask:
+			for i := range uint32(wire.MaxAsk) {
+				if m.Wanted>>i&1 != 0 {
+					owed[m.First+i] = true
+				}
+			}
+		case wire.Part:
+			delete(owed, m.Index)
+		}
+	}
+	return len(owed)
 }
 
 func (w *world) cameDown(m wire.Message) {

@@ -7,8 +7,8 @@ import (
 	"roadseal/crypto/envelope"
 )
 
-// headerSize is what every message but REFUSED begins with: version, type,
-// object, size.
+// headerSize is what OFFER, HAVE and DATA begin with: version, type, object,
+// size.
 const headerSize = 2 + 32 + 8
 
 // MarshalBinary implements Message.

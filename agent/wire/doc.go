@@ -1,5 +1,5 @@
 // Package wire is the language that vehicle and collector speak over MQTT: the
-// five messages, the receipt and the topics. PROTOCOL.md beside it is the
+// messages, the receipt and the topics. PROTOCOL.md beside it is the
 // document; a test reads the examples there.
 //
 // Parsing is strict and canonical: what Parse accepts, MarshalBinary writes

@@ -35,6 +35,10 @@ func TestDocument(t *testing.T) {
 		"DATA":      wire.Data{Object: object, Size: 5, Blocks: []byte("hello")},
 		"REFUSED":   wire.Refused{Object: object, Reason: wire.ReasonStorage},
 		"STORED":    receipt(t, tag),
+		"ASK":       wire.Ask{Request: request, Wanted: 1, Name: "image/timestamp.json"},
+		"ASK-more":  wire.Ask{Request: request, File: object, First: 9, Wanted: 0b1011, Name: "a/b"},
+		"PART":      wire.Part{Request: request, File: object, Size: 5, Block: []byte("hello")},
+		"ABSENT":    wire.Absent{Request: request, Reason: wire.AbsentNone},
 	} {
 		require.Equal(t, marshal(t, m), example(name), name)
 	}
@@ -49,15 +53,14 @@ func TestDocument(t *testing.T) {
 	for r := wire.ReasonBusy; r <= wire.ReasonClash; r++ {
 		require.Regexp(t, fmt.Sprintf(`(?m)^\| %d \| .+ \| .+ \|$`, r), string(doc))
 	}
-	for _, number := range []int{wire.BlockSize, wire.MaxDown, wire.MaxUp, wire.Blocks(wire.MaxObject)/8 + 1} {
+	for _, number := range []int{wire.BlockSize, wire.MaxDown, wire.MaxUp, wire.Blocks(wire.MaxObject)/8 + 1, wire.MaxFile, wire.Blocks(wire.MaxFile)} {
 		require.Contains(t, string(doc), commas(number))
 	}
 }
 
 func commas(n int) string {
-	s := fmt.Sprint(n)
-	if len(s) > 3 {
-		s = s[:len(s)-3] + "," + s[len(s)-3:]
+	if n < 1000 {
+		return fmt.Sprint(n)
 	}
-	return s
+	return fmt.Sprintf("%s,%03d", commas(n/1000), n%1000)
 }

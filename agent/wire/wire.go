@@ -28,6 +28,12 @@ const (
 // under way.
 const Prompt = 50 * time.Millisecond
 
+// Limits of downloads.
+const (
+	MaxFile = 64 << 20 // bytes of one file
+	MaxAsk  = 8        // blocks that one ASK wants, and that a vehicle may have outstanding
+)
+
 // The type byte of each message.
 const (
 	typeOffer   = 1
@@ -35,14 +41,19 @@ const (
 	typeData    = 3
 	typeStored  = 4
 	typeRefused = 5
+	typeAsk     = 6
+	typePart    = 7
+	typeAbsent  = 8
 )
 
-// A Message is one of Offer, Have, Data, Receipt and Refused.
+// A Message is one of Offer, Have, Data, Receipt and Refused, which are about
+// uploads, or of Ask, Part and Absent, which are about downloads.
 type Message interface {
 	// MarshalBinary returns the bytes of an MQTT payload, which share nothing
 	// with the message. It fails on fields that Parse would refuse.
 	MarshalBinary() ([]byte, error)
-	// Subject is the object that the message is about.
+	// Subject is the SHA-256 of the object or the file that the message is
+	// about; zero where it names none.
 	Subject() envelope.Name
 }
 
@@ -134,6 +145,15 @@ func (r *reader) body(kind byte) (m Message, check func() error, err error) {
 	case typeRefused:
 		f := Refused{Object: r.name(), Reason: Reason(r.u8())}
 		return f, f.check, nil
+	case typeAsk:
+		a := r.ask()
+		return a, a.check, nil
+	case typePart:
+		p := Part{Request: r.request(), File: r.name(), Size: r.i64(), Index: r.u32(), Block: r.all()}
+		return p, p.check, nil
+	case typeAbsent:
+		a := Absent{Request: r.request(), Reason: Absence(r.u8())}
+		return a, a.check, nil
 	}
 	return nil, nil, fmt.Errorf("message of unknown type %d", kind)
 }

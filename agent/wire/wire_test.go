@@ -3,6 +3,7 @@ package wire_test
 import (
 	"bytes"
 	"encoding/binary"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -18,7 +19,8 @@ var (
 		}
 		return n
 	}()
-	tag = (*[32]byte)(bytes.Repeat([]byte{0xaa}, 32))
+	tag     = (*[32]byte)(bytes.Repeat([]byte{0xaa}, 32))
+	request = wire.Request([]byte("\xb0\xb1\xb2\xb3\xb4\xb5\xb6\xb7"))
 )
 
 func marshal(t testing.TB, m wire.Message) []byte {
@@ -48,7 +50,25 @@ func valid(t testing.TB) map[string]wire.Message {
 		"refused, new":      wire.Refused{Object: object, Reason: 255},
 		"stored":            receipt(t, nil),
 		"stored, tag":       receipt(t, tag),
+		"ask":               wire.Ask{Request: request, Wanted: 1, Name: "image/timestamp.json"},
+		"ask, limit":        wire.Ask{Request: request, File: object, First: 1092, Wanted: 255, Name: "a/b/" + strings.Repeat("x", 251)},
+		"part":              wire.Part{Request: request, File: object, Size: three, Index: 1, Block: make([]byte, wire.BlockSize)},
+		"part, last":        wire.Part{Request: request, File: object, Size: three, Index: 2, Block: []byte{7}},
+		"part, limit":       wire.Part{Request: request, File: object, Size: wire.MaxFile, Index: 1092, Block: make([]byte, 16384)},
+		"absent":            wire.Absent{Request: request, Reason: wire.AbsentNone},
+		"absent, new":       wire.Absent{Request: request, Reason: 255},
 	}
+}
+
+// subject is what a message of valid is about.
+func subject(m wire.Message) envelope.Name {
+	switch m := m.(type) {
+	case wire.Ask:
+		return m.File
+	case wire.Absent:
+		return envelope.Name{}
+	}
+	return object
 }
 
 func TestRoundTrip(t *testing.T) {
@@ -58,7 +78,7 @@ func TestRoundTrip(t *testing.T) {
 			got, err := wire.Parse(b)
 			require.NoError(t, err)
 			require.Equal(t, m, got)
-			require.Equal(t, object, got.Subject())
+			require.Equal(t, subject(m), got.Subject())
 			require.Equal(t, b, marshal(t, got))
 			require.LessOrEqual(t, len(b)+100, wire.MaxUp)
 			if _, data := m.(wire.Data); !data {
@@ -95,6 +115,8 @@ func TestParseRefuses(t *testing.T) {
 	have := wire.Have{Object: object, Size: 9 * wire.BlockSize, Blocks: wire.Bitmap{0xff, 1}}
 	data := wire.Data{Object: object, Size: 9 * wire.BlockSize, Index: 8, Blocks: make([]byte, wire.BlockSize)}
 	stored := receipt(t, nil)
+	ask := wire.Ask{Request: request, Wanted: 1, Name: "image/timestamp.json"}
+	part := wire.Part{Request: request, File: object, Size: 9 * wire.BlockSize, Index: 8, Block: make([]byte, wire.BlockSize)}
 	for name, test := range map[string]struct {
 		b    []byte
 		want string
@@ -103,7 +125,7 @@ func TestParseRefuses(t *testing.T) {
 		"version 0":          {edit(offer, 0, 0), "protocol version 0, expected 1"},
 		"version 2":          {edit(offer, 0, 2), "protocol version 2, expected 1"},
 		"type 0":             {edit(offer, 1, 0), "unknown type 0"},
-		"type 6":             {edit(offer, 1, 6), "unknown type 6"},
+		"type 9":             {edit(offer, 1, 9), "unknown type 9"},
 		"offer of 0 bytes":   {edit(offer, 34, size(0)...), "OFFER: object size"},
 		"offer too large":    {edit(offer, 34, size(wire.MaxObject+1)...), "OFFER: object size"},
 		"offer of 2^63":      {edit(offer, 34, size(1<<63)...), "OFFER: object size"},
@@ -125,6 +147,21 @@ func TestParseRefuses(t *testing.T) {
 		"stored tag flag 9":  {edit(stored, 68, 9), "page tag"},
 		"stored before 1970": {edit(stored, 69, size(1<<63)...), "STORED: time"},
 		"stored after 9999":  {edit(stored, 69, size(253402300800)...), "STORED: time"},
+		"ask for no block":   {edit(ask, 46, 0), "ASK: wants no block"},
+		"ask beyond 64 MiB":  {edit(ask, 42, 0, 0, 4, 69), "ASK: block 1093 of a file"},
+		"ask at 2^32-1":      {edit(ask, 42, 255, 255, 255, 255), "ASK: block 4294967295"},
+		"ask for a bad name": {edit(ask, 48, '/'), "ASK: name of a file"},
+		"ask, short name":    {edit(ask, 47, 19), "1 bytes after the end"},
+		"ask, long name":     {edit(ask, 47, 21), "too short"},
+		"ask without a name": {edit(ask, 47, 0)[:48], "ASK: name of a file"},
+		"part of 0 bytes":    {edit(part, 42, size(0)...), "PART: file size"},
+		"part too large":     {edit(part, 42, size(wire.MaxFile+1)...), "PART: file size"},
+		"part of 2^63":       {edit(part, 42, size(1<<63)...), "PART: file size"},
+		"part outside":       {edit(part, 50, 0, 0, 0, 9), "block 9 of a file with 9"},
+		"part at 2^32-1":     {edit(part, 50, 255, 255, 255, 255), "block 4294967295"},
+		"part, short block":  {edit(part, 42, size(9*wire.BlockSize-1)...), "PART: 61440 bytes at block 8, expected 61439"},
+		"part, two blocks":   {append(edit(part, 50, 0, 0, 0, 0), make([]byte, wire.BlockSize)...), "PART: 122880 bytes at block 0, expected 61440"},
+		"absent for 0":       {edit(wire.Absent{Request: request, Reason: 1}, 10, 0), "ABSENT: no reason"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := wire.Parse(test.b)
@@ -151,6 +188,8 @@ func TestMarshalRefusesWhatParseRefuses(t *testing.T) {
 	for _, m := range []wire.Message{
 		wire.Offer{Size: 1}, wire.Offer{Class: 1}, wire.Have{Size: 9}, wire.Have{Size: 9, Blocks: wire.Bitmap{2}},
 		wire.Data{Size: 9, Blocks: make([]byte, 8)}, wire.Refused{}, wire.Receipt{}, late,
+		wire.Ask{Name: "a"}, wire.Ask{Wanted: 1}, wire.Ask{Wanted: 1, Name: strings.Repeat("a", 256)}, wire.Ask{Wanted: 1, Name: "a", First: 1093},
+		wire.Part{Size: 9, Block: make([]byte, 8)}, wire.Part{}, wire.Absent{},
 	} {
 		_, err := m.MarshalBinary()
 		require.Error(t, err, "%T", m)
@@ -189,10 +228,24 @@ func TestReasonsSayWhatTheyAre(t *testing.T) {
 	require.Equal(t, "reason 200", wire.Reason(200).String())
 }
 
+func TestCheckName(t *testing.T) {
+	for _, good := range []string{"a", "image/timestamp.json", "director/" + device + "/1.root.json", "A_b-9", "a/b/c", "a.", "a..b", strings.Repeat("x", 255)} {
+		require.NoError(t, wire.CheckName(good), "%q", good)
+	}
+	for _, bad := range []string{
+		"", "/", "/a", "a/", "a//b", "a/b/c/d", ".", "..", "../a", "a/../b", "a/.b", ".a", "a b", "a\\b", "a\x00", "ä", "a\xff", "a%2f", "a\n", "a?b", "a:b",
+		strings.Repeat("x", 256),
+	} {
+		err := wire.CheckName(bad)
+		require.ErrorContains(t, err, "name of a file", "%q", bad)
+		require.True(t, len(bad) < 3 || !strings.Contains(err.Error(), bad), "the error does not repeat it")
+	}
+}
+
 // FuzzParse: what parses has one form only, and nothing makes Parse panic.
 func FuzzParse(f *testing.F) {
 	for _, m := range valid(f) {
-		if b := marshal(f, m); len(b) < 10_000 {
+		if b := marshal(f, m); len(b) < 20_000 {
 			f.Add(b)
 		}
 	}
