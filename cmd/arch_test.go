@@ -25,7 +25,7 @@ var red = []string{"hal/red", "hal/gnss", "hal/camera", "hal/serialport", "agent
 
 var reachRules = []reachRule{
 	{"cmd/roadseal-agent", "the vehicle can neither open what it sealed nor act for another desk, and stays small",
-		[]string{"crypto/open", "crypto/signed/sign", "cmd/internal/trip", "cmd/internal/collector", "cmd/internal/objstore", "cmd/internal/broker",
+		[]string{"crypto/open", "crypto/signed/sign", "cmd/internal/trip", "cmd/internal/collector", "cmd/internal/objstore", "cmd/internal/mirror", "cmd/internal/broker",
 			"cmd/internal/bench", "text/template", "html/template", "github.com/vbauerster/mpb"}},
 	{"cmd/roadseal-collector", "the collector never sees plaintext",
 		append([]string{"crypto/open", "crypto/seal", "cmd/internal/trip", "cmd/internal/bench"}, red...)},

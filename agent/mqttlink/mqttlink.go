@@ -291,7 +291,13 @@ func (s *Session) end(err error) {
 //
 // It fails on a topic that is empty, longer than 256 bytes, not UTF-8 or with a
 // wildcard, and with the reason once the session is over.
-func (s *Session) Publish(topic string, payload []byte) error {
+func (s *Session) Publish(topic string, payload []byte) error { return s.publish(topic, 1, payload) }
+
+// Send is Publish with QoS 0: the message arrives at most once, and no broker
+// keeps it for somebody who is away.
+func (s *Session) Send(topic string, payload []byte) error { return s.publish(topic, 0, payload) }
+
+func (s *Session) publish(topic string, qos byte, payload []byte) error {
 	if topic == "" || len(topic) > maxTopic || strings.ContainsAny(topic, "+#\x00") || !utf8.ValidString(topic) {
 		return errors.New("cannot publish: topic is empty, too long, not UTF-8 or has a wildcard")
 	}
@@ -303,11 +309,13 @@ func (s *Session) Publish(topic string, payload []byte) error {
 	case <-s.done:
 		return s.Err()
 	}
-	if err := s.awaitRoom(); err != nil {
-		return err
+	if qos > 0 {
+		if err := s.awaitRoom(); err != nil {
+			return err
+		}
+		s.unacked.Add(1)
 	}
-	s.unacked.Add(1)
-	token := s.client.Publish(topic, 1, false, payload)
+	token := s.client.Publish(topic, qos, false, payload)
 	select {
 	case <-token.Done():
 		if err := token.Error(); err != nil { // not handed over: the library is stuck or stopping

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"strings"
 	"testing"
@@ -52,6 +53,34 @@ func TestSession(t *testing.T) {
 				require.Equal(t, []any{byte(1), false}, []any{pub.Qos, pub.Retain})
 			}
 		}
+	})
+}
+
+// TestSend: what goes with QoS 0 needs no place among what waits for the
+// broker, and its order among the rest is kept.
+func TestSend(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var order []string
+		p := &peer{on: func(in packets.ControlPacket) ([]byte, bool) {
+			pub, ok := in.(*packets.PublishPacket)
+			if ok {
+				order = append(order, fmt.Sprintf("%d %t %s", pub.Qos, pub.Retain, pub.Payload))
+			}
+			return nil, ok // no acknowledgement ever
+		}}
+		o, done := pipe(p)
+		o.InFlight = 1
+		s, err := mqttlink.Dial(t.Context(), o)
+		require.NoError(t, err)
+		require.NoError(t, s.Publish("v1/down/x", []byte("one")))
+		for _, text := range []string{"two", "three", "four"} {
+			require.NoError(t, s.Send("v1/down/x", []byte(text)))
+		}
+		require.Error(t, s.Send("v1/down/+", nil))
+		synctest.Wait()
+		require.NoError(t, s.Close())
+		closed(t, done)
+		require.Equal(t, []string{"1 false one", "0 false two", "0 false three", "0 false four"}, order)
 	})
 }
 

@@ -18,6 +18,7 @@ import (
 	"roadseal/agent/profile"
 	"roadseal/agent/wire"
 	"roadseal/cmd/internal/collector"
+	"roadseal/cmd/internal/mirror"
 	"roadseal/cmd/internal/objstore"
 	"roadseal/crypto/envelope"
 	"roadseal/crypto/mtls"
@@ -48,6 +49,9 @@ type file struct {
 		Path     string       `toml:"path"`
 		KeepFree strict.Bytes `toml:"keep_free"`
 	} `toml:"store"`
+	Repository struct {
+		Path string `toml:"path"`
+	} `toml:"repository"`
 	Quota struct {
 		Objects      int             `toml:"objects"`
 		Bytes        strict.Bytes    `toml:"bytes"`
@@ -77,6 +81,11 @@ type settings struct {
 	quota    collector.Quota
 	limits   objstore.Limits
 	bench    bool
+
+	repository string // path; "" = none
+	// repositoryFault is what --check says of it. A folder that comes late is
+	// no reason not to take objects.
+	repositoryFault error
 }
 
 // namePrefix begins the common name of every collector: the broker's rules
@@ -100,6 +109,11 @@ func load(path string) (*settings, error) {
 	c.collector(s, &f)
 	c.quota(s, &f)
 	s.store = c.path(f.Store.Path, true, "store", "path")
+	if s.repository = c.path(f.Repository.Path, false, "repository", "path"); s.repository != "" {
+		if err := mirror.Check(s.repository); err != nil {
+			s.repositoryFault = doc.Errorf([]any{"repository", "path"}, "%v", err)
+		}
+	}
 	s.limits.Free = 1 << 30
 	c.bytes("store", "keep_free", f.Store.KeepFree, &s.limits.Free)
 	return s, errors.Join(c.faults...)

@@ -18,6 +18,7 @@ import (
 	"roadseal/agent/wire"
 	"roadseal/cmd/internal/cli"
 	"roadseal/cmd/internal/collector"
+	"roadseal/cmd/internal/mirror"
 	"roadseal/cmd/internal/objstore"
 	"roadseal/hal/durable"
 )
@@ -42,6 +43,11 @@ by itself and all together, and [store] keep_free what they leave of the disk.
 When it is short of space it says so once, refuses new objects for a while, and
 goes on giving receipts for those that it has.
 
+[repository] names the folder of a release repository. Vehicles get its files
+block by block, after everything else; a vehicle sees those for the fleet and its
+own. A folder that is not there is no reason not to start: it is looked for each
+time that a vehicle asks.
+
 Exit status: 0 stopped by a signal, or no fault found by --check, 1 failed, 2
 wrong command line or configuration (nothing was started), 3 there was an ALARM.`,
 		Example: `  roadseal-collector serve --check -c collector.toml
@@ -53,6 +59,9 @@ wrong command line or configuration (nothing was started), 3 there was an ALARM.
 				return cli.Config(err)
 			}
 			if check {
+				if s.repositoryFault != nil {
+					return cli.Config(s.repositoryFault)
+				}
 				_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s: no fault found\n", path)
 				return err
 			}
@@ -100,12 +109,16 @@ func serve(ctx context.Context, s *settings, log *slog.Logger) error {
 		return errors.Join(err, store.Close())
 	}
 	announce(s, log)
+	var repository collector.Repository
+	if s.repository != "" {
+		repository = mirror.New(s.repository)
+	}
 	c := collector.New(collector.Options{
 		Dial: collector.Dial(mqttlink.Options{Address: s.address, ClientID: s.identity.CommonName, TLS: s.tls, MaxPacket: wire.MaxUp,
 			KeepAlive: keepAlive, Persistent: true, ManualAck: true, Queue: queue,
 			Pace: profile.NewPace(s.broker), InFlight: s.broker.InFlight}, s.shards),
 		Store: store, Key: s.key, StoreID: s.storeID, Shards: s.shards, Slots: s.stanzas, Quota: s.quota,
-		Status: board.show, Log: log,
+		Repository: repository, Status: board.show, Log: log,
 	})
 	err = c.Run(ctx)
 	if errors.Is(err, context.Canceled) {
@@ -126,6 +139,9 @@ func announce(s *settings, log *slog.Logger) {
 		"store_id", fmt.Sprintf("%x", s.storeID), "shards", s.shards.String(), "store", s.store)
 	if s.bench {
 		log.Warn("BENCH: only throw-away certificates are accepted; this is not for production")
+	}
+	if s.repositoryFault != nil {
+		log.Warn("vehicles that ask for releases are told to ask again", "err", mirror.Check(s.repository))
 	}
 	if left := time.Until(s.identity.NotAfter); left < 30*24*time.Hour {
 		log.Warn("the client certificate expires soon", "not_after", s.identity.NotAfter.UTC().Format(time.DateOnly))

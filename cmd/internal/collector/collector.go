@@ -18,6 +18,8 @@ import (
 type Link interface {
 	// Publish hands a message over; it promises nothing about delivery.
 	Publish(topic string, payload []byte) error
+	// Send is the same for a message that nobody need keep (QoS 0).
+	Send(topic string, payload []byte) error
 	Messages() <-chan mqttlink.Message
 	// Done is closed when the session has ended; Err then says why.
 	Done() <-chan struct{}
@@ -25,7 +27,8 @@ type Link interface {
 	Close() error
 }
 
-// Options are what a Collector needs. All fields but Status are required.
+// Options are what a Collector needs. All fields but Repository and Status are
+// required.
 type Options struct {
 	Dial    func(ctx context.Context) (Link, error) // connected, and subscribed to Shards.Filters
 	Store   objstore.Store
@@ -34,6 +37,9 @@ type Options struct {
 	Shards  Shards
 	Slots   int // stanzas in every object
 	Quota   Quota
+	// Repository answers what vehicles ask for. Without one they are told to ask
+	// again.
+	Repository Repository
 	// Status, if set, is called from Run's goroutine about every ten seconds
 	// and at once at an alarm or a change of connection.
 	Status func(Status)
@@ -69,6 +75,7 @@ type Collector struct {
 	large    int    // of these
 	jobs     chan *job
 	results  chan *job
+	down     downloads
 	status   Status
 	ill      time.Time              // the last trouble with the store; zero once all is well again
 	alarmed  map[envelope.Name]bool // objects whose alarm is in the log
@@ -76,7 +83,7 @@ type Collector struct {
 
 // New makes a collector that does nothing before Run.
 func New(o Options) *Collector {
-	return &Collector{o: o, vehicles: map[string]*vehicle{}, status: newStatus(), alarmed: map[envelope.Name]bool{},
+	return &Collector{o: o, vehicles: map[string]*vehicle{}, status: newStatus(), down: newDownloads(), alarmed: map[envelope.Name]bool{},
 		// With room for each worker nobody ever waits on these two.
 		jobs: make(chan *job, workers), results: make(chan *job, workers)}
 }
@@ -88,6 +95,7 @@ func (c *Collector) Run(ctx context.Context) error {
 	for range workers {
 		wg.Go(func() { c.work(ctx) })
 	}
+	wg.Go(func() { c.read(ctx) })
 	for wait := minWait; ctx.Err() == nil; {
 		began := time.Now()
 		err := c.session(ctx)
@@ -139,12 +147,16 @@ func (c *Collector) session(ctx context.Context) error {
 	defer tick.Stop()
 	for {
 		c.dispatch()
+		wake := c.nextRead()
 		select {
 		case m := <-link.Messages():
 			c.receive(ctx, m)
 			m.Ack()
 		case j := <-c.results:
 			c.finish(ctx, j)
+		case r := <-c.ready():
+			c.answered(r)
+		case <-wake:
 		case <-tick.C:
 			c.tidy(ctx)
 			c.report()
@@ -174,13 +186,18 @@ func (c *Collector) disconnected(err error) {
 
 // reply sends a message to a device. A message that cannot be sent is not kept:
 // the session is ending, and the vehicle will offer again.
-func (c *Collector) reply(device string, m wire.Message) {
+func (c *Collector) reply(device string, m wire.Message) { c.hand(c.link.Publish, device, m) }
+
+// send is reply for an answer to ASK: one that is lost is asked for again.
+func (c *Collector) send(device string, m wire.Message) { c.hand(c.link.Send, device, m) }
+
+func (c *Collector) hand(publish func(string, []byte) error, device string, m wire.Message) {
 	b, err := m.MarshalBinary()
 	if err != nil {
 		c.o.Log.Error("internal error: cannot encode a reply", "err", err)
 		return
 	}
-	if err := c.link.Publish(wire.DownTopic(device), b); err != nil {
+	if err := publish(wire.DownTopic(device), b); err != nil {
 		c.o.Log.Debug("reply not sent", "err", err)
 	}
 }

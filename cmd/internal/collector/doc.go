@@ -56,6 +56,19 @@
 //   - The medium would be left with less than objstore.Limits.Free once all that
 //     is arriving is whole: the same, and otherwise refused.
 //
+// # What it gives
+//
+// Vehicles ask for the files of the release repositories, block by block. The
+// collector answers from a folder that it only reads, vouches for nothing in it,
+// and keeps nothing of what was asked: what is lost is asked for again. A
+// vehicle sees the files for the whole fleet and its own, and no other's. Each
+// may have so many blocks outstanding, one of a file that it wants twice once,
+// and gets so many answers a second; vehicles that want something take turns.
+//
+// Blocks go after everything else: one worker of its own reads them, one at a
+// time, and one is sent when no vehicle's message waits and no worker has news;
+// or after so many of those, so that a busy collector serves files as well.
+//
 // # Order of things
 //
 // One goroutine owns all state and handles one message at a time. A few workers

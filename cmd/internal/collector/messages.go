@@ -24,6 +24,7 @@ func (c *Collector) receive(ctx context.Context, m mqttlink.Message) {
 	}
 	offer, isOffer := msg.(wire.Offer)
 	data, isData := msg.(wire.Data)
+	ask, isAsk := msg.(wire.Ask)
 	switch {
 	case isOffer && shard != wire.Shard(device):
 		c.refuse(device, offer, wire.ReasonShard)
@@ -32,6 +33,8 @@ func (c *Collector) receive(ctx context.Context, m mqttlink.Message) {
 		c.offer(ctx, device, offer)
 	case isData && shard == wire.Shard(device):
 		c.data(ctx, device, data)
+	case isAsk && shard == wire.Shard(device):
+		c.ask(device, ask)
 	default:
 		c.status.Ignored++
 	}

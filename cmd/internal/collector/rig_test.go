@@ -36,8 +36,12 @@ type fakeLink struct {
 	in   chan mqttlink.Message
 	done chan struct{}
 
-	mu  sync.Mutex
-	out map[string][]wire.Message // by topic
+	slow   time.Duration // what a message takes to leave
+	record bool          // keep order
+
+	mu    sync.Mutex
+	out   map[string][]wire.Message // by topic
+	order []wire.Message
 }
 
 func newFakeLink() *fakeLink {
@@ -45,12 +49,20 @@ func newFakeLink() *fakeLink {
 }
 
 func (l *fakeLink) Publish(topic string, payload []byte) error {
+	if l.slow > 0 {
+		time.Sleep(l.slow)
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	m, err := wire.Parse(payload)
 	l.out[topic] = append(l.out[topic], m)
+	if l.record {
+		l.order = append(l.order, m)
+	}
 	return err
 }
+
+func (l *fakeLink) Send(topic string, payload []byte) error { return l.Publish(topic, payload) }
 
 func (l *fakeLink) Messages() <-chan mqttlink.Message { return l.in }
 func (l *fakeLink) Done() <-chan struct{}             { return l.done }

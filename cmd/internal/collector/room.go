@@ -181,6 +181,7 @@ const lateness = time.Hour
 
 // tidy removes what is too old, and vehicles of which nothing is left.
 func (c *Collector) tidy(ctx context.Context) {
+	c.down.tidy()
 	for _, a := range c.assemblies() {
 		if !a.busy && time.Since(a.touched) >= c.o.Quota.Age {
 			c.discard(a)

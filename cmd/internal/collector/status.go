@@ -5,6 +5,7 @@ import (
 	"maps"
 	"time"
 
+	"roadseal/agent/wire"
 	"roadseal/cmd/internal/objstore"
 )
 
@@ -27,6 +28,28 @@ type Status struct {
 	Vehicles  int              `json:"vehicles"`     // certificates of which anything is remembered
 	StoreErrs int64            `json:"store_errors"` // errors of the store
 	Alarms    int64            `json:"alarms"`       // objects found with other bytes than their name says
+	Downloads Downloads        `json:"downloads"`
+}
+
+// Downloads are counters of the files that vehicles asked for. None tells which.
+type Downloads struct {
+	Asks    int64 `json:"asks"`
+	Parts   int64 `json:"parts"`   // blocks sent
+	None    int64 `json:"none"`    // asks answered: no such file
+	Changed int64 `json:"changed"` // asks answered: the file has changed
+	Later   int64 `json:"later"`   // asks answered: not now
+	Dropped int64 `json:"dropped"` // blocks above what a vehicle may have outstanding
+}
+
+func (d *Downloads) absent(why wire.Absence) {
+	switch why {
+	case wire.AbsentNone:
+		d.None++
+	case wire.AbsentChanged:
+		d.Changed++
+	case wire.AbsentLater:
+		d.Later++
+	}
 }
 
 func newStatus() Status { return Status{Refused: map[string]int64{}} }

@@ -29,15 +29,16 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // A world is a broker, a store folder and a collector that serves it.
 type world struct {
-	t      *testing.T
-	ca     *brokertest.CA
-	broker *broker.Broker
-	tls    *tls.Config
-	key    collector.Key
-	dir    string
-	shards collector.Shards
-	quota  collector.Quota
-	store  func(objstore.Store) objstore.Store // wraps the folder
+	t          *testing.T
+	ca         *brokertest.CA
+	broker     *broker.Broker
+	tls        *tls.Config
+	key        collector.Key
+	dir        string
+	shards     collector.Shards
+	quota      collector.Quota
+	store      func(objstore.Store) objstore.Store // wraps the folder
+	repository collector.Repository
 
 	mu     sync.Mutex
 	log    bytes.Buffer
@@ -99,7 +100,7 @@ func (w *world) start() (stop func() collector.Status) {
 		Dial: collector.Dial(mqttlink.Options{Address: w.broker.Address(), ClientID: "collector", TLS: w.tls, MaxPacket: wire.MaxUp,
 			Persistent: true, ManualAck: true, Queue: 1024}, w.shards),
 		Store: store, Key: w.key, StoreID: w.key.StoreID(), Shards: w.shards, Slots: envelope.DefaultSlots, Quota: w.quota,
-		Status: w.told, Log: slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelInfo})),
+		Repository: w.repository, Status: w.told, Log: slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelInfo})),
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error)
