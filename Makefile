@@ -6,7 +6,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 BIN      := bin
-COMMANDS := roadseal-agent roadseal-collector roadseal-open roadseal-bench
+COMMANDS := roadseal-agent roadseal-collector roadseal-open roadseal-sign roadseal-bench
 VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 COMMIT   := $(shell git rev-parse HEAD 2>/dev/null)
 # The day of the release: no trusted time on a vehicle is earlier.

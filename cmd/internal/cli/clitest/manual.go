@@ -23,7 +23,7 @@ func Manual(root *cobra.Command, s Section) []byte {
 	r.section("SYNOPSIS")
 	for _, c := range Verbs(root) {
 		r.paragraph()
-		r.printf("\\fB%s\\fR%s\n", escape(c.CommandPath()), escape(strings.TrimPrefix(use(c), c.Name())))
+		r.printf("\\fB%s\\fR%s\n", escape(c.CommandPath()), escape(strings.TrimPrefix(use(c), verb(c))))
 	}
 	r.section("DESCRIPTION")
 	text, status := split(root.Long)

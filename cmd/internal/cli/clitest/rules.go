@@ -21,14 +21,22 @@ import (
 const width = 82
 
 // Verbs are the commands of a program that a person can run, in the order of
-// the help.
+// the help; those of a group of verbs stand in its place.
 func Verbs(root *cobra.Command) (verbs []*cobra.Command) {
 	for _, c := range root.Commands() {
-		if c.IsAvailableCommand() || c.Name() == "help" {
+		switch {
+		case c.HasSubCommands():
+			verbs = append(verbs, Verbs(c)...)
+		case c.IsAvailableCommand() || c.Name() == "help":
 			verbs = append(verbs, c)
 		}
 	}
 	return verbs
+}
+
+// verb is how a command is called after the name of its program.
+func verb(c *cobra.Command) string {
+	return strings.TrimPrefix(c.CommandPath(), c.Root().Name()+" ")
 }
 
 // Faults walks a program and names each text that is missing or not as in all
@@ -36,8 +44,12 @@ func Verbs(root *cobra.Command) (verbs []*cobra.Command) {
 func Faults(root *cobra.Command) []string {
 	var f faults
 	f.command(root)
-	for _, c := range Verbs(root) {
-		f.command(c)
+	for _, c := range root.Commands() {
+		if c.HasSubCommands() {
+			f = append(f, Faults(c)...)
+		} else if c.IsAvailableCommand() || c.Name() == "help" {
+			f.command(c)
+		}
 	}
 	return f
 }
@@ -111,7 +123,7 @@ func (f *faults) flag(c *cobra.Command, flag *pflag.Flag) {
 	if want, ok := otherName[flag.Name]; ok {
 		bad("is called %s everywhere", want)
 	}
-	if secret.MatchString(flag.Name) {
+	if secret.MatchString(flag.Name) && !strings.HasSuffix(flag.Name, "-file") {
 		bad("a secret in a flag is read by every process of the machine")
 	}
 	if weakening.MatchString(flag.Name) {

@@ -23,14 +23,19 @@ func Update() bool { return os.Getenv("UPDATE_TEXTS") != "" }
 // Commands are for scripts that run a real program:
 //
 //	helps PROGRAM              the help of each verb is that in FOLDER/VERB.txt
-//	examples PROGRAM VERB [3]  each example in the help of a verb works, with status 0 or the one given
+//	examples PROGRAM VERB [3]  each example in the help of a verb works, with status 0 or the one given;
+//	                           VERB is 'GROUP VERB' for one in a group
 //	documented PROGRAM VERB    the keys of the JSON in stdout are those that its help names
+//
+//	terminal PROGRAM ARGS…     a program at a terminal; the file typed holds the lines that are typed there,
+//	                           each after a prompt, and the file shown gets what the terminal shows
 //
 // In an example, a pipe into a command that is not installed is left out.
 func Commands(folder string) map[string]func(*testscript.TestScript, bool, []string) {
 	return map[string]func(*testscript.TestScript, bool, []string){
 		"helps":      func(ts *testscript.TestScript, _ bool, args []string) { helps(ts, folder, args[0]) },
 		"examples":   func(ts *testscript.TestScript, _ bool, args []string) { examples(ts, args) },
+		"terminal":   terminal,
 		"documented": func(ts *testscript.TestScript, _ bool, args []string) { documented(ts, args[0], args[1]) },
 	}
 }
@@ -43,13 +48,8 @@ func help(ts *testscript.TestScript, args ...string) string {
 var verbLine = regexp.MustCompile(`(?m)^  ([a-z]+) `)
 
 func helps(ts *testscript.TestScript, folder, program string) {
-	root := help(ts, program)
-	_, list, _ := strings.Cut(root, "Available Commands:\n")
-	texts := map[string]string{"root.txt": root}
-	list, _, _ = strings.Cut(list, "\n\n")
-	for _, verb := range verbLine.FindAllStringSubmatch(list, -1) {
-		texts[verb[1]+".txt"] = help(ts, program, verb[1])
-	}
+	texts := map[string]string{}
+	collect(ts, texts, program)
 	if Update() {
 		ts.Check(os.MkdirAll(folder, 0o755))
 		for name, text := range texts {
@@ -72,8 +72,24 @@ func helps(ts *testscript.TestScript, folder, program string) {
 	}
 }
 
+// collect takes the help of a command and of those below it: that of the verb
+// "firmware init" is firmware-init.txt.
+func collect(ts *testscript.TestScript, texts map[string]string, command ...string) {
+	text := help(ts, command...)
+	name := strings.Join(command[1:], "-")
+	if name == "" {
+		name = "root"
+	}
+	texts[name+".txt"] = text
+	_, list, _ := strings.Cut(text, "Available Commands:\n")
+	list, _, _ = strings.Cut(list, "\n\n")
+	for _, verb := range verbLine.FindAllStringSubmatch(list, -1) {
+		collect(ts, texts, append(slices.Clone(command), verb[1])...)
+	}
+}
+
 func examples(ts *testscript.TestScript, args []string) {
-	_, text, _ := strings.Cut(help(ts, args[0], args[1]), "\nExamples:\n")
+	_, text, _ := strings.Cut(help(ts, append(args[:1:1], strings.Fields(args[1])...)...), "\nExamples:\n")
 	text, _, _ = strings.Cut(text, "\n\n")
 	lines := Examples(text)
 	if len(lines) == 0 {
@@ -104,11 +120,12 @@ func Untried(root *cobra.Command, folder string) (untried []string, err error) {
 		scripts.Write(append(b, '\n'))
 	}
 	for _, c := range Verbs(root) {
-		if strings.Contains(scripts.String(), fmt.Sprintf("\nexamples %s %s", root.Name(), c.Name())) {
+		line := fmt.Sprintf("\nexamples %s %s", root.Name(), quoted(verb(c)))
+		if strings.Contains(scripts.String(), line+"\n") || strings.Contains(scripts.String(), line+" ") {
 			continue
 		}
 		for _, e := range Examples(c.Example) {
-			if !strings.Contains(scripts.String(), "\nexec "+e) {
+			if !strings.Contains(scripts.String(), "\nexec "+e) && !strings.Contains(scripts.String(), "\nterminal "+e) {
 				untried = append(untried, e)
 			}
 		}
@@ -116,12 +133,20 @@ func Untried(root *cobra.Command, folder string) (untried []string, err error) {
 	return untried, err
 }
 
+// quoted is a verb as one argument of a script.
+func quoted(verb string) string {
+	if strings.Contains(verb, " ") {
+		return "'" + verb + "'"
+	}
+	return verb
+}
+
 var word = regexp.MustCompile(`[a-z0-9_]+`)
 
 func documented(ts *testscript.TestScript, program, verb string) {
 	var value any
 	ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &value))
-	_, text, _ := strings.Cut(help(ts, program, verb), "\n--json prints ")
+	_, text, _ := strings.Cut(help(ts, append([]string{program}, strings.Fields(verb)...)...), "\n--json prints ")
 	text, _, _ = strings.Cut(text, "\n\n")
 	text = text[:strings.LastIndex(text, "}")+1]
 	keys(ts, program+" "+verb, word.FindAllString(text, -1), value, strings.Contains(text, ": ["))
