@@ -16,6 +16,7 @@ import (
 	"io"
 	"log/slog"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -33,6 +34,8 @@ import (
 	"roadseal/agent/wire"
 	"roadseal/crypto/mtls"
 	"roadseal/crypto/seal"
+	"roadseal/firmware"
+	"roadseal/firmware/fetch"
 	"roadseal/hal/durable"
 	"roadseal/hal/vehicle"
 	"roadseal/hal/watchdog"
@@ -66,8 +69,10 @@ type Agent struct {
 	sequence atomic.Uint32
 
 	state, queue, run *durable.Disk
+	verified          *durable.Disk // folder of the updater; nil without [firmware]
 	lock              io.Closer
 	clock             *mtls.Clock
+	saving            sync.Mutex   // held while the floor is written
 	saved             atomic.Int64 // Unix time of the floor that is durable
 	identity          mtls.Identity
 	pace              *profile.Pace // of all connections with the broker
@@ -77,7 +82,9 @@ type Agent struct {
 	uplink   *uplink.Uplink
 	vehicle  *vehicle.Vehicle
 	cameras  []intake.Camera
-	receiver *receiver // nil without [gnss]
+	receiver *receiver         // nil without [gnss]
+	updater  *firmware.Updater // nil without [firmware]
+	https    *fetch.HTTPS      // nil without [firmware] url
 
 	power chan struct{}
 	told  told  // losses of which the key holder is being told
@@ -111,6 +118,12 @@ func (a *Agent) open() (err error) {
 	if err := wire.CheckDevice(a.identity.CommonName); err != nil {
 		return fmt.Errorf("[device] certificate: %w", err)
 	}
+	var offers firmware.Options
+	if a.cfg.Firmware != nil {
+		if offers, err = updates(a.cfg, mtls.NewClock(a.opt.Build)); err != nil {
+			return err
+		}
+	}
 	if a.run, err = durable.OpenDisk(a.cfg.Device.Run); err != nil {
 		return fmt.Errorf("[device] run: %w", err)
 	}
@@ -125,6 +138,11 @@ func (a *Agent) open() (err error) {
 	}
 	if a.queue, err = durable.OpenDisk(filepath.Join(a.cfg.Device.State, SpoolDir)); err != nil {
 		return fmt.Errorf("[device] state: %w", err)
+	}
+	if a.cfg.Firmware != nil {
+		if a.verified, err = durable.OpenDisk(filepath.Join(a.cfg.Device.State, FirmwareDir)); err != nil {
+			return fmt.Errorf("[device] state: %w", err)
+		}
 	}
 	floor, err := timeFloor(a.state, a.opt.Build)
 	if err != nil {
@@ -144,7 +162,7 @@ func (a *Agent) open() (err error) {
 	if err != nil {
 		return err
 	}
-	return a.assemble()
+	return a.assemble(offers)
 }
 
 // damaged notes what was found amiss in the state directory; "" is nothing.
@@ -164,7 +182,7 @@ func TLS(c *config.Config, clock *mtls.Clock) mtls.Options {
 }
 
 // assemble builds the parts, from the spool outwards.
-func (a *Agent) assemble() (err error) {
+func (a *Agent) assemble(offers firmware.Options) (err error) {
 	key, damage, err := tagKey(a.state)
 	if err != nil {
 		return err
@@ -200,10 +218,16 @@ func (a *Agent) assemble() (err error) {
 	}
 	a.intake = intake.New(intake.Options{Streams: a.cfg.Streams, Cameras: a.cameras, Track: rec, Spool: a.spool,
 		Slots: a.cfg.Collector.Stanzas, TagKey: key, Boot: a.boot, Since: a.since, Sequence: a.next, Vehicle: a.cfg.Vehicle.Number, Log: a.log})
+	var down uplink.Downloads
+	if a.cfg.Firmware != nil && a.full == nil {
+		if down, err = a.verify(offers); err != nil {
+			return err
+		}
+	}
 	a.pace = profile.NewPace(a.cfg.Broker.Limits)
 	a.uplink = uplink.New(uplink.Options{Device: a.identity.CommonName, Dial: a.dial, Queue: a.spool,
 		ReceiptKeys: a.cfg.Collector.ReceiptKeys, BlocksPerMessage: a.cfg.Broker.Limits.Blocks(),
-		Receipt: a.receipt, Log: a.log})
+		Receipt: a.receipt, Downloads: down, Log: a.log})
 	return nil
 }
 
@@ -221,7 +245,7 @@ func (a *Agent) next() uint32 { return a.sequence.Add(1) }
 // Close releases what New opened.
 func (a *Agent) Close() error {
 	var errs []error
-	for _, d := range []*durable.Disk{a.queue, a.state, a.run} {
+	for _, d := range []*durable.Disk{a.verified, a.queue, a.state, a.run} {
 		if d != nil {
 			errs = append(errs, d.Close())
 		}
@@ -258,8 +282,12 @@ func (a *Agent) Run(ctx context.Context) error {
 	ctx, end := context.WithCancel(ctx)
 	defer end()
 	var others errgroup.Group
-	for _, w := range []worker{{"sealing", a.intake.Segments}, {"uplink", a.uplink.Run}, {"report", a.report},
-		{"health stream", a.tell}, {"room on the disk", a.awaitRoom}} {
+	workers := []worker{{"sealing", a.intake.Segments}, {"uplink", a.uplink.Run}, {"report", a.report},
+		{"health stream", a.tell}, {"room on the disk", a.awaitRoom}}
+	if a.updater != nil {
+		workers = append(workers, worker{"firmware", a.lookForUpdates})
+	}
+	for _, w := range workers {
 		run := w.run
 		w.run = func(ctx context.Context) error {
 			defer end() // none ends before ctx but by a fault

@@ -79,6 +79,7 @@ func Check(ctx context.Context, o CheckOptions) []Finding {
 	k.port(running)
 	k.cameras(ctx)
 	k.streams()
+	k.firmware()
 	switch {
 	case o.Offline:
 	case running:

@@ -19,23 +19,27 @@ func (a *Agent) dial(ctx context.Context) (uplink.Link, error) {
 const saveStep = time.Hour
 
 // receipt notes that the key holder can read of the losses in a document, and
-// moves trusted time on, but never past the end of our own
-// certificate: the broker has just accepted it, so the time is false, and
-// believing it would lock the unit out for good. A stolen receipt key must not
-// be able to do that.
+// moves trusted time on.
 func (a *Agent) receipt(r wire.Receipt) {
 	if err := a.spool.Reported(a.told.delivered(r.Object)); err != nil {
 		a.log.Warn("cannot note that losses were told, they are told again", "reason", err)
 	}
-	if r.Time.After(a.identity.NotAfter) {
-		return
-	}
-	if a.clock.Raise(r.Time) && a.clock.Floor().Unix()-a.saved.Load() >= int64(saveStep/time.Second) {
+	if a.raise(r.Time) && a.clock.Floor().Unix()-a.saved.Load() >= int64(saveStep/time.Second) {
 		a.saveTime()
 	}
 }
 
+// raise moves trusted time on, but never past the end of our own certificate:
+// the broker accepts it, so such a time is false, and believing it would lock the
+// unit out for good. Neither a stolen receipt key nor one of the release desk's
+// must be able to do that.
+func (a *Agent) raise(t time.Time) bool {
+	return !t.After(a.identity.NotAfter) && a.clock.Raise(t)
+}
+
 func (a *Agent) saveTime() {
+	a.saving.Lock()
+	defer a.saving.Unlock()
 	t := a.clock.Floor()
 	if t.Unix() == a.saved.Load() {
 		return

@@ -73,6 +73,7 @@ func (a *Agent) status() *health.Status {
 			Sealed: n.Sealed, Known: n.Known, Failed: n.Failed, Last: n.Last,
 			Promoted: n.Promoted, Waiting: n.Waiting, Overwritten: n.Overwritten})
 	}
+	s.Firmware = a.firmwareStatus()
 	if free, err := a.queue.Free(); err == nil {
 		s.Spool.FreeBytes = free
 	}
@@ -128,6 +129,9 @@ func (a *Agent) problems(s *health.Status) (all []string) {
 	if s.Uplink.Connected && s.Uplink.BadReceipts > 0 && s.Uplink.LastError != "" {
 		add("no receipt is accepted: %s", s.Uplink.LastError)
 	}
+	if f := s.Firmware; f != nil {
+		firmwareProblems(f, add)
+	}
 	if n := len(a.spool.Losses()); n > 0 {
 		add("%d objects were lost (%s) that the key holder has not been told of%s", n, lossCounts(s.Spool.Usage), a.noHealth())
 	}
@@ -147,6 +151,17 @@ func settings(u *health.UBlox, add func(format string, args ...any)) {
 	}
 	if len(u.Unanswered) > 0 {
 		add("the receiver does not answer: %d of %d settings of [gnss.ublox] are not made; hint: its RX is not wired, UBX input is off on this port, or it is no u-blox", len(u.Unanswered), u.Settings)
+	}
+}
+
+// firmwareProblems says what keeps updates from being verified, or the release
+// desk from knowing.
+func firmwareProblems(f *health.Firmware, add func(format string, args ...any)) {
+	if t := f.Attempt; t != nil && t.Error != "" {
+		add("firmware: %s", t.Trouble())
+	}
+	if f.Waiting {
+		add("firmware: report %d could not be sealed yet", f.Reports)
 	}
 }
 

@@ -17,9 +17,10 @@ type state struct {
 	known bool   // that kept is so
 }
 
-// installed reads what was provisioned. One newline at its end is no fault.
-func (s *state) installed() (*report.Image, error) {
-	data, err := durable.ReadFile(s.fsys, installedFile, report.MaxSize)
+// Installed reads what was provisioned in a folder of state (FORMAT.md). One
+// newline at its end is no fault.
+func Installed(state durable.FS) (*report.Image, error) {
+	data, err := durable.ReadFile(state, installedFile, report.MaxSize)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("firmware/%s: there is none: expected what is installed, as firmware/FORMAT.md specifies it", installedFile)
 	}

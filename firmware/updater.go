@@ -73,7 +73,7 @@ type Status struct {
 }
 
 // New makes an Updater; Run does the work. Its errors name what is wrong with
-// the options.
+// the options; that of a root is a *signed.Error with the repository.
 func New(o Options) (*Updater, error) {
 	signer, err := report.NewSigner(o.Key, o.Chain)
 	if err != nil {
@@ -89,8 +89,11 @@ func New(o Options) (*Updater, error) {
 		o.Confidence = func() report.Confidence { return report.Floor }
 	}
 	u := &Updater{o: o, signer: signer, state: state{fsys: o.State}}
-	for name, root := range map[string][]byte{Director: o.Roots.Director, Images: o.Roots.Images} {
-		if _, err := signed.New(root, u.options(name)); err != nil {
+	for _, r := range []struct {
+		name string
+		file []byte
+	}{{Director, o.Roots.Director}, {Images, o.Roots.Images}} {
+		if _, err := signed.New(r.file, u.options(r.name)); err != nil {
 			return nil, fmt.Errorf("the root that is built in: %w", err)
 		}
 	}
@@ -135,7 +138,7 @@ func (u *Updater) Status() Status {
 // repositories vouch for, and reports. What is verified stays whatever comes.
 // An error says why there is none; if it is an attack, it is a *signed.Error.
 func (u *Updater) Check(ctx context.Context) error {
-	installed, missing := u.state.installed()
+	installed, missing := Installed(u.o.State)
 	a, err := u.attempt(ctx, installed, missing)
 	if ctx.Err() != nil {
 		return ctx.Err() // it was not made to its end

@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"roadseal/agent/config/strict"
@@ -22,6 +23,8 @@ import (
 	"roadseal/agent/profile"
 	"roadseal/agent/wire"
 	"roadseal/crypto/envelope"
+	"roadseal/firmware/fetch"
+	"roadseal/firmware/report"
 	"roadseal/hal/camera"
 	"roadseal/hal/gnss"
 	"roadseal/hal/red"
@@ -43,6 +46,7 @@ type Config struct {
 	Spool     Spool      `toml:"spool"`
 	Broker    Broker     `toml:"broker"`
 	Collector Collector  `toml:"collector"`
+	Firmware  *Firmware  `toml:"firmware"`
 	Bench     Bench      `toml:"bench"`
 }
 
@@ -133,6 +137,17 @@ type Collector struct {
 	Stanzas     int              `toml:"stanzas"`
 }
 
+// Firmware is [firmware]: what updates the unit verifies. Without it none are
+// looked for.
+type Firmware struct {
+	Hardware     string          `toml:"hardware"`      // kind of board, as the repositories name it
+	ECU          string          `toml:"ecu"`           // the unit's identifier toward the Director
+	DirectorRoot string          `toml:"director_root"` // files of the first roots to believe
+	ImageRoot    string          `toml:"image_root"`
+	Every        strict.Duration `toml:"every"` // from one look to the next
+	URL          string          `toml:"url"`   // of the repositories; "" = over the connection with the broker
+}
+
 // Bench is [bench].
 type Bench struct {
 	Enabled bool `toml:"enabled"`
@@ -203,6 +218,7 @@ func (c *Config) complete(path string, doc *strict.Document) (*Config, error) {
 	c.Streams.Complete(c.Collector.Stanzas, func(i int, key, format string, args ...any) {
 		k.fail([]any{"stream", i, key}, format, args...)
 	})
+	c.firmware(k)
 	c.sources(k)
 	if len(k.errs) > 0 {
 		return nil, errors.Join(k.errs...)
@@ -329,6 +345,34 @@ func (c *Config) names(k *checker, cam *Camera, at func(string) []any) {
 	}
 }
 
+func (c *Config) firmware(k *checker) {
+	f := c.Firmware
+	if f == nil {
+		return
+	}
+	k.path(&f.DirectorRoot, "", "firmware", "director_root")
+	k.path(&f.ImageRoot, "", "firmware", "image_root")
+	for key, name := range map[string]string{"hardware": f.Hardware, "ecu": f.ECU} {
+		if !report.IsText(name) {
+			k.fail([]any{"firmware", key}, "expected 1 to 255 characters of printable ASCII, as the release desk writes it")
+		}
+	}
+	if f.Every.Duration == 0 {
+		f.Every.Duration = time.Hour
+	}
+	if f.Every.Duration < time.Minute {
+		k.fail([]any{"firmware", "every"}, "expected at least 1m")
+	}
+	if f.URL != "" {
+		if _, err := fetch.ParseURL(f.URL); err != nil {
+			k.fail([]any{"firmware", "url"}, "%v", err)
+		}
+	}
+	if _, ok := c.Streams.For(policy.Firmware); !ok {
+		k.fail([]any{"firmware"}, "no stream takes \"firmware\": add a [[stream]] with from = [\"firmware\"] and the release desk as its reader")
+	}
+}
+
 // sources checks that what the unit has and what the streams take agree.
 func (c *Config) sources(k *checker) {
 	if c.GNSS == nil && len(c.Cameras) == 0 {
@@ -339,7 +383,10 @@ func (c *Config) sources(k *checker) {
 			if src == policy.GNSS && c.GNSS == nil {
 				k.fail([]any{"stream", i, "from"}, "stream %q takes \"gnss\", but there is no [gnss]", st.Name)
 			}
-			if src != policy.GNSS && src != policy.Health && len(c.Cameras) == 0 {
+			if src == policy.Firmware && c.Firmware == nil {
+				k.fail([]any{"stream", i, "from"}, "stream %q takes \"firmware\", but there is no [firmware]", st.Name)
+			}
+			if strings.HasPrefix(src, policy.Camera("")) && len(c.Cameras) == 0 {
 				k.fail([]any{"stream", i, "from"}, "stream %q takes %q, but there is no [[camera]]", st.Name, src)
 			}
 		}

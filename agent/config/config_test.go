@@ -49,7 +49,7 @@ func TestTheExampleIsAValidConfiguration(t *testing.T) {
 func TestTheExampleNamesEveryKey(t *testing.T) {
 	for _, key := range []string{"certificate", "key", "state", "run", "number", "ignition", "holdup", "port", "baud", "rate", "model", "messages", "constellations", "name", "path", "preset",
 		"pattern", "time", "kinds", "channels", "owner", "after_seal", "existing", "rescan", "from", "to", "class", "upload", "priority", "max_age",
-		"max_bytes", "keep_free", "shares", "address", "server_name", "ca", "profile", "payload", "rate", "bandwidth", "in_flight", "receipt_keys", "stanzas"} {
+		"max_bytes", "keep_free", "shares", "address", "server_name", "ca", "profile", "payload", "rate", "bandwidth", "in_flight", "receipt_keys", "stanzas", "hardware", "ecu", "director_root", "image_root", "every", "url"} {
 		require.Regexp(t, `(?m)^(#  )?\s*`+key+` = `, config.Example, key)
 	}
 	_, err := config.Parse("x.toml", []byte("[device]\nnone = 1\n"))

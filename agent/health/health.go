@@ -23,6 +23,7 @@ import (
 
 	"roadseal/agent/spool"
 	"roadseal/agent/uplink"
+	"roadseal/firmware/report"
 	"roadseal/hal/durable"
 )
 
@@ -50,6 +51,7 @@ type Status struct {
 	Ignition    bool          `json:"ignition"`
 	Spool       Spool         `json:"spool"`
 	Uplink      uplink.Status `json:"uplink"`
+	Firmware    *Firmware     `json:"firmware,omitempty"`
 	Stopped     bool          `json:"stopped,omitempty"` // the last word of an agent that ended in order
 	Late        []string      `json:"late,omitempty"`    // parts of the agent that make no progress
 	Problems    []string      `json:"problems"`          // what keeps data from being recorded as configured, sealed or delivered, in words
@@ -112,6 +114,15 @@ type Spool struct {
 	spool.Usage
 	FreeBytes int64 `json:"free_bytes"`
 	Full      bool  `json:"full"`
+}
+
+// Firmware is what came of the last look for an update.
+type Firmware struct {
+	Checked   time.Time       `json:"checked,omitzero"`    // by trusted time; none in this start yet
+	Attempt   *report.Attempt `json:"attempt,omitempty"`   // versions of roots and other metadata, an attack, what is offered
+	Installed *report.Image   `json:"installed,omitempty"` // as provisioned
+	Reports   int64           `json:"reports"`             // counter of the last signed report
+	Waiting   bool            `json:"report_waiting"`      // it could not be sealed yet
 }
 
 // Write replaces the status file in the run directory.
@@ -183,6 +194,9 @@ func (s *Status) Text(w io.Writer, now time.Time) error {
 	p.line("losses", "%s gave way to others, %s were found damaged; %d objects are set aside as damaged",
 		total(s.Spool.Evicted.All()), total(s.Spool.Damaged.All()), s.Spool.DamagedObjects)
 	p.line("uplink", "%s", upOr(s.Uplink.Connected, s.Uplink.LastError))
+	if f := s.Firmware; f != nil {
+		p.line("firmware", "%s", f.words())
+	}
 	for _, pr := range s.Problems {
 		p.line("problem", "%s", pr)
 	}
@@ -207,6 +221,29 @@ func (g *GNSS) receiver() string {
 		s += fmt.Sprintf("; %d of %d settings acknowledged, %d refused, %d unanswered", u.Acknowledged, u.Settings, len(u.Refused), len(u.Unanswered))
 	}
 	return s
+}
+
+// words are the look for an update in one line.
+func (f *Firmware) words() string {
+	t := f.Attempt
+	if t == nil {
+		return "no look for an update has come to its end since the start"
+	}
+	s := fmt.Sprintf("%s, by trusted time on %s", t.Result, day(f.Checked))
+	if t.Error != "" {
+		s = fmt.Sprintf("%s, by trusted time on %s", t.Trouble(), day(f.Checked))
+	}
+	if i := f.Installed; i != nil {
+		s += fmt.Sprintf("; installed %s (release counter %d)", i.Path, i.Counter)
+	}
+	if o := t.Offered; o != nil {
+		s += fmt.Sprintf("; offered %s (release counter %d)", o.Path, o.Counter)
+	}
+	s += fmt.Sprintf("; roots director %d, image %d; report %d ", t.Director.Root, t.Images.Root, f.Reports)
+	if f.Waiting {
+		return s + "waits"
+	}
+	return s + "sealed"
 }
 
 func total(t spool.Total) string { return fmt.Sprintf("%d objects (%s)", t.Objects, size(t.Bytes)) }

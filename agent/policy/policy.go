@@ -20,7 +20,8 @@ import (
 // Sources that a stream can take.
 const (
 	GNSS         = "gnss"
-	Health       = "health" // what the agent says of itself: losses, problems, counts
+	Health       = "health"   // what the agent says of itself: losses, problems, counts
+	Firmware     = "firmware" // signed reports of what is installed and what updates were offered
 	cameraPrefix = "camera:"
 )
 
@@ -57,7 +58,7 @@ const MaxClass = 4
 // A Stream is one kind of sealed object.
 type Stream struct {
 	Name     string          `toml:"name"`     // a-z, 0-9 and '-', at most 16 characters; visible in the spool, never in the cloud
-	From     []string        `toml:"from"`     // sources: "gnss", "camera:KIND", or "health" alone
+	From     []string        `toml:"from"`     // sources: "gnss", "camera:KIND"; or "health" or "firmware" alone
 	To       []recipient.Key `toml:"to"`       // readers
 	Class    int             `toml:"class"`    // retention class, 1 to MaxClass; the one field that the cloud sees
 	Upload   string          `toml:"upload"`   // Always (default) or Hold
@@ -147,7 +148,7 @@ func (s Set) completeOne(i, slots int, fail func(i int, key, format string, args
 		fail(i, "name", "expected a stream name of 1 to 16 characters a-z, 0-9, '-'")
 	}
 	if len(st.From) == 0 {
-		fail(i, "from", "expected at least one source: \"gnss\", \"camera:KIND\" or \"health\"")
+		fail(i, "from", "expected at least one source: \"gnss\", \"camera:KIND\", \"health\" or \"firmware\"")
 	}
 	if len(st.To) == 0 {
 		fail(i, "to", "expected at least one reader \"age1pq1…\"; make one with: roadseal-open keygen")
@@ -182,6 +183,9 @@ func (s Set) completeOne(i, slots int, fail func(i int, key, format string, args
 			fail(i, "from", "\"health\" needs a stream of its own: its max_age means something else")
 		}
 	}
+	if slices.Contains(st.From, Firmware) && len(st.From) > 1 {
+		fail(i, "from", "\"firmware\" needs a stream of its own: its reader is the release desk, which is to read nothing else")
+	}
 	if st.MaxAge.Duration == 0 {
 		st.MaxAge.Duration = usual
 	}
@@ -191,12 +195,12 @@ func (s Set) completeOne(i, slots int, fail func(i int, key, format string, args
 }
 
 func checkSource(src string) error {
-	if src == GNSS || src == Health {
+	if src == GNSS || src == Health || src == Firmware {
 		return nil
 	}
 	kind, ok := strings.CutPrefix(src, cameraPrefix)
 	if !ok || !slices.Contains(Kinds, kind) {
-		return fmt.Errorf("unknown source %q; expected \"gnss\", \"health\" or \"camera:\" with one of %s", src, strings.Join(Kinds, ", "))
+		return fmt.Errorf("unknown source %q; expected \"gnss\", \"health\", \"firmware\" or \"camera:\" with one of %s", src, strings.Join(Kinds, ", "))
 	}
 	return nil
 }

@@ -18,8 +18,9 @@ func checkCommand() *cobra.Command {
 		Short: "test configuration, keys, folders, ports and the broker without recording anything",
 		Long: `check reads the configuration and tries what the agent will need, as the user who
 calls it: certificate and key, directories, the receiver's port and who else has
-it, the recorders' folders, and the broker (it connects and subscribes, unless an
-agent is running or --offline is given). It looks for what may carry plaintext to
+it, the recorders' folders, the roots and the record of installed software that
+[firmware] needs, and the broker (it connects and subscribes, unless an agent is
+running or --offline is given). It looks for what may carry plaintext to
 flash (swap, core dumps) or loses it (FAT, tmpfs), and writes nothing that stays.
 
 Each line begins with ok, warn (it works, with a consequence to know of) or BAD

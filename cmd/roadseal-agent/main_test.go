@@ -4,6 +4,7 @@ import (
 	"crypto/ed25519"
 	"encoding/base64"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -38,8 +39,10 @@ func TestScripts(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("READER", id.Recipient().String())
 			e.Setenv("RECEIPT", receipt)
-			_, err := pki.Make(e.WorkDir)
-			return err
+			if _, err := pki.Make(e.WorkDir); err != nil {
+				return err
+			}
+			return os.WriteFile(filepath.Join(e.WorkDir, "1.root.json"), rootOf(t), 0o600)
 		},
 	})
 }

@@ -20,12 +20,16 @@ func statusCommand() *cobra.Command {
 		Use:   "status",
 		Short: "say how the running agent is, and what keeps data from being delivered",
 		Long: `status prints what the running agent last said of itself, at most a few seconds
-old: receiver, cameras, spool, uplink, and each problem in words. Nothing in it
-is private.
+old: receiver, cameras, spool, uplink, firmware, and each problem in words.
+Nothing in it is private.
 
 --json prints {version, bench, agent, pid, boot, started, updated, certificate,
-gnss, cameras, ignition, spool, uplink, stopped, problems}; bench, gnss and
-stopped are left out where they do not apply, problems is a list of sentences.
+gnss, cameras, ignition, spool, uplink, firmware, stopped, problems}; bench,
+gnss, firmware and stopped are left out where they do not apply, problems is a
+list of sentences. firmware has checked (trusted time of the last look for an
+update), attempt (result, attack, versions of the metadata of director and
+image, offered), installed, reports and report_waiting; the first three are left
+out where there is none.
 
 Exit status: 0 the agent runs, 1 failed, 2 wrong command line or configuration,
 3 the agent does not run or hangs, or its status may not be read.`,

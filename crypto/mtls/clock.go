@@ -34,6 +34,7 @@ type Clock struct {
 	mu    sync.Mutex
 	floor time.Time // durable part: the latest signed time
 	base  instant   // floor, since it was raised
+	told  bool      // base came under a signature in this start
 	run   instant   // first reading of the current GNSS run
 	count int       // readings in the run
 	gnss  instant   // last reading of a run that was believed
@@ -74,7 +75,7 @@ func (c *Clock) Raise(t time.Time) bool {
 	}
 	c.floor = t
 	if m := c.mono(); t.After(c.base.at(m)) {
-		c.base = instant{utc: t, mono: m}
+		c.base, c.told = instant{utc: t, mono: m}, true
 	}
 	return true
 }
@@ -111,6 +112,34 @@ func (c *Clock) Now() time.Time {
 		now = g
 	}
 	return now
+}
+
+// A Basis is what the time of a Clock stands on.
+type Basis string
+
+// Bases of time.
+const (
+	OnSigned Basis = "signed" // a signed time of this start, moved on
+	OnGNSS   Basis = "gnss"   // a receiver's: it adds more than gnssAdds to the others
+	OnFloor  Basis = "floor"  // the signed time, or the build date, that the clock began with, moved on
+)
+
+// gnssAdds is more than what a receiver adds where both are right: signed times
+// are whole seconds and some time on their way.
+const gnssAdds = time.Minute
+
+// Basis is what Now stands on.
+func (c *Clock) Basis() Basis {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	m := c.mono()
+	switch {
+	case c.gnss.at(m).Sub(c.base.at(m)) > gnssAdds:
+		return OnGNSS
+	case c.told:
+		return OnSigned
+	}
+	return OnFloor
 }
 
 // Floor is the part of the clock that outlives the process: the latest signed

@@ -196,3 +196,24 @@ func TestSignedTimeWidensWhatGNSSMaySay(t *testing.T) {
 		require.Equal(t, built.Add(year), c.Now(), "and signed time stands above it")
 	})
 }
+
+// TestBasis: what time stands on is said as it is.
+func TestBasis(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, start := mtls.NewClock(built), time.Now()
+		require.Equal(t, mtls.OnFloor, c.Basis())
+		time.Sleep(day)
+		require.False(t, c.Raise(built.Add(-day)))
+		require.Equal(t, mtls.OnFloor, c.Basis(), "an old time says nothing")
+		require.True(t, c.Raise(built.Add(time.Hour)))
+		require.Equal(t, mtls.OnFloor, c.Basis(), "it is later than that by the monotonic clock")
+		drive(c, start, 61, 30*day)
+		require.Equal(t, mtls.OnGNSS, c.Basis())
+		require.True(t, c.Raise(built.Add(30*day+time.Since(start)-time.Second)))
+		require.Equal(t, mtls.OnSigned, c.Basis(), "the receiver adds a second")
+		drive(c, start, 61, 40*day)
+		require.Equal(t, mtls.OnGNSS, c.Basis())
+		require.True(t, c.Raise(built.Add(50*day)))
+		require.Equal(t, mtls.OnSigned, c.Basis())
+	})
+}

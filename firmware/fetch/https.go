@@ -35,12 +35,21 @@ type HTTPS struct {
 	line          *line         // nil = not connected
 }
 
+// ParseURL reads the address of the folder that holds both repositories.
+func ParseURL(address string) (*url.URL, error) {
+	u, err := url.Parse(address)
+	if err != nil || u.Scheme != "https" || u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return nil, errors.New("expected https://HOST[:PORT][/PATH]")
+	}
+	return u, nil
+}
+
 // NewHTTPS makes a fetcher that is not connected yet. It fails on a URL that is
 // not as Options says.
 func NewHTTPS(o Options) (*HTTPS, error) {
-	u, err := url.Parse(o.URL)
-	if err != nil || u.Scheme != "https" || u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		return nil, errors.New("address of the repositories: expected https://HOST[:PORT][/PATH]")
+	u, err := ParseURL(o.URL)
+	if err != nil {
+		return nil, fmt.Errorf("address of the repositories: %w", err)
 	}
 	if o.TLS == nil {
 		return nil, errors.New("internal error: HTTPS without a TLS configuration")

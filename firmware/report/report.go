@@ -108,6 +108,21 @@ type Installed struct {
 	Image    Image  `json:"image"`
 }
 
+// Trouble is what came between, in one line: "" if nothing did.
+func (a *Attempt) Trouble() string {
+	s := string(a.Result)
+	switch a.Result {
+	case Current, Verified:
+		return ""
+	case Refused:
+		s += ": " + a.Attack
+	}
+	if a.Repository != "" {
+		s += ": " + a.Repository + " " + a.Role
+	}
+	return s + ": " + a.Error
+}
+
 // A Change of what is installed: with the time of its report, the record that
 // UN R156 asks for. Campaign, preconditions and RXSWIN stand in To.
 type Change struct {
