@@ -36,7 +36,7 @@ func TestTheExampleIsAValidConfiguration(t *testing.T) {
 	require.Equal(t, "/var/lib/roadseal", c.Device.State)
 	require.EqualValues(t, int64(8<<30), c.Spool.MaxBytes)
 	require.Equal(t, 3*time.Second, c.Vehicle.HoldUp.Duration)
-	require.Len(t, c.Streams, 4)
+	require.Len(t, c.Streams, 5)
 	require.Equal(t, config.DefaultShares(), c.Spool.Shares)
 	require.Equal(t, 30*time.Second, c.Cameras[0].Rescan.Duration)
 	require.Equal(t, "WDB9634031L000000", c.Vehicle.Number.Reveal())

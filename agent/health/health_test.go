@@ -12,6 +12,7 @@ import (
 	"roadseal/agent/health"
 	"roadseal/agent/spool"
 	"roadseal/agent/uplink"
+	"roadseal/firmware/report"
 	"roadseal/hal/durable"
 )
 
@@ -80,4 +81,38 @@ problem        not connected: nothing listens at 10.1.2.3:8883
 	require.Contains(t, b.String(), "receiver       no satellites in view, or no GSV sent; 1 sentences (0 not read) and 0 frames, 0 incomplete\n")
 	require.Contains(t, b.String(), "EXPIRED on 2026-11-22")
 	require.Contains(t, b.String(), "not running or hanging: this status is of 2026-11-24T05:29:58Z")
+}
+
+// TestFirmwareInWords: what was verified, offered or refused, and whether the
+// release desk will know.
+func TestFirmwareInWords(t *testing.T) {
+	attempt := func(change func(*report.Attempt)) *report.Attempt {
+		a := &report.Attempt{Result: report.Current, Director: report.Versions{Root: 3}, Images: report.Versions{Root: 2}}
+		change(a)
+		return a
+	}
+	one, two := &report.Image{Path: "unit/1.img", Counter: 1}, &report.Image{Path: "unit/2.img", Counter: 2}
+	for want, f := range map[string]health.Firmware{
+		"no look for an update has come to its end since the start": {},
+		"current, by trusted time on 2026-11-24; installed unit/1.img (release counter 1); roots director 3, image 2; report 4 sealed": {
+			Attempt: attempt(func(*report.Attempt) {}), Installed: one, Reports: 4},
+		"verified, by trusted time on 2026-11-24; installed unit/1.img (release counter 1); offered unit/2.img (release counter 2); roots director 3, image 2; report 5 waits": {
+			Attempt: attempt(func(a *report.Attempt) { a.Result, a.Offered = report.Verified, two }), Installed: one, Reports: 5, Waiting: true},
+		"refused: rollback: image timestamp: version 3, 4 was seen, by trusted time on 2026-11-24; roots director 3, image 2; report 6 sealed": {
+			Attempt: attempt(func(a *report.Attempt) {
+				a.Result, a.Attack, a.Repository, a.Role, a.Error = report.Refused, "rollback", "image", "timestamp", "version 3, 4 was seen"
+			}), Reports: 6},
+		"failed: no installed, by trusted time on 2026-11-24; roots director 3, image 2; report 7 sealed": {
+			Attempt: attempt(func(a *report.Attempt) { a.Result, a.Error = report.Failed, "no installed" }), Reports: 7},
+	} {
+		f.Checked = now
+		s := status()
+		s.Firmware = &f
+		var b bytes.Buffer
+		require.NoError(t, s.Text(&b, now))
+		require.Contains(t, b.String(), "\nfirmware       "+want+"\n")
+	}
+	var b bytes.Buffer
+	require.NoError(t, status().Text(&b, now))
+	require.NotContains(t, b.String(), "firmware")
 }

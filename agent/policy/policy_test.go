@@ -73,6 +73,7 @@ func TestFaults(t *testing.T) {
 		"0.from: expected at least one":    func(s *policy.Stream) { s.From = nil },
 		"0.from: unknown source":           func(s *policy.Stream) { s.From = []string{"camera:crash"} },
 		"0.from: \"health\" needs":         func(s *policy.Stream) { s.From = []string{"health", "gnss"} },
+		"0.from: \"firmware\" needs":       func(s *policy.Stream) { s.From = []string{"firmware", "gnss"} },
 		"0.from: gnss goes into":           func(s *policy.Stream) { s.From = []string{"gnss", "gnss"} },
 		"0.to: expected at least one":      func(s *policy.Stream) { s.To = nil },
 		"0.to: 3 readers do not fit the 2": func(s *policy.Stream) { s.To = []recipient.Key{r, q, u} },
