@@ -46,3 +46,5 @@ require (
 )
 
 tool filippo.io/age/cmd/age
+
+replace github.com/gorilla/websocket => ./agent/mqttlink/nowebsocket

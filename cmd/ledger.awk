@@ -7,7 +7,7 @@ $3 ~ /^[TtRrDd]$/ && $2 < 10000000 {
 	if (n ~ /^roadseal\/crypto/) k = "roadseal/crypto"
 	else if (n ~ /^roadseal/) k = "roadseal, all else"
 	else if (n ~ /cloudflare\/circl/) k = "circl"
-	else if (n ~ /eclipse|gorilla|golang.org\/x\/net/) k = "paho with its websocket and proxy code"
+	else if (n ~ /eclipse|gorilla|golang.org\/x\/net/) k = "paho with its proxy code"
 	else if (n ~ /pelletier/) k = "go-toml"
 	else if (n ~ /spf13|^text\/template/) k = "cobra and pflag"
 	else if (n ~ /bug.st/) k = "go.bug.st/serial"

@@ -16,6 +16,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	mqtt "github.com/eclipse/paho.mqtt.golang"
 	"github.com/eclipse/paho.mqtt.golang/packets"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
@@ -229,4 +230,12 @@ func TestAPacketIsWrittenInOneCall(t *testing.T) {
 		require.NoError(t, s.Close())
 		<-done
 	}
+}
+
+// TestNoWebsockets: what the library would open them with is the folder
+// nowebsocket, by go.mod, here as in the program.
+func TestNoWebsockets(t *testing.T) {
+	conn, err := mqtt.NewWebsocket("ws://localhost/", nil, 0, nil, nil)
+	require.Nil(t, conn)
+	require.ErrorContains(t, err, "websockets are not built in")
 }

@@ -84,12 +84,18 @@ func document(program string, info *debug.BuildInfo, parts []part) ([]byte, erro
 }
 
 func (p part) component() (component, error) {
-	purl := "pkg:golang/" + p.name + "@" + p.version
+	purl := "pkg:golang/" + p.home + "@" + p.version
+	if folder, ok := strings.CutPrefix(p.name, p.home+"/"); ok {
+		purl += "#" + folder
+	}
 	c := component{Ref: purl, Type: "library", Name: p.name, Version: p.version, PURL: purl}
 	if p.licence != "" {
 		var l licenceChoice
 		l.Licence.ID = p.licence
 		c.Licences = append(c.Licences, l)
+	}
+	if p.replaces != "" {
+		c.Properties = append(c.Properties, property{"replaces", p.replaces})
 	}
 	if p.sum == "" {
 		return c, nil
@@ -100,6 +106,6 @@ func (p part) component() (component, error) {
 		return c, fmt.Errorf("%s: %q is no checksum of a module", p.name, p.sum)
 	}
 	c.Hashes = []hash{{"SHA-256", hex.EncodeToString(raw)}}
-	c.Properties = []property{{"go.sum", p.sum}}
+	c.Properties = append(c.Properties, property{"go.sum", p.sum})
 	return c, nil
 }

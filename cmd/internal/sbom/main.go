@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"runtime/debug"
 	"strings"
@@ -36,6 +37,8 @@ const std = "std"
 // A part is the program itself, a module that it links, or Go's own library.
 type part struct {
 	name, version, sum string // sum is that of go.sum, "h1:" and base64
+	home               string // the module in whose sources it and its licence are: name, or the program's
+	replaces           string // MODULE@VERSION that it stands in the place of, or ""
 	licence            string // SPDX identifier, or "" if it is none that is known here
 	text               []byte // of the licence
 }
@@ -45,20 +48,17 @@ func write(binary, version string) error {
 	if err != nil {
 		return err
 	}
-	parts := []part{{name: info.Main.Path, version: version}}
+	parts := []part{{name: info.Main.Path, home: info.Main.Path, version: version}}
 	for _, m := range info.Deps {
-		if m.Replace != nil {
-			m = m.Replace
-		}
-		parts = append(parts, part{name: m.Path, version: m.Version, sum: m.Sum})
+		parts = append(parts, linked(m, parts[0]))
 	}
-	parts = append(parts, part{name: std, version: strings.TrimPrefix(info.GoVersion, "go")})
+	parts = append(parts, part{name: std, home: std, version: strings.TrimPrefix(info.GoVersion, "go")})
 	dirs, err := sources(parts)
 	if err != nil {
 		return err
 	}
 	for i := range parts {
-		if err := parts[i].readLicence(dirs[parts[i].name]); err != nil {
+		if err := parts[i].readLicence(dirs[parts[i].home]); err != nil {
 			return err
 		}
 	}
@@ -72,12 +72,26 @@ func write(binary, version string) error {
 	return os.WriteFile(binary+".copyright", copyright(parts), 0o644)
 }
 
+// linked is what the linker took for a module of go.mod: the module, another one
+// in its place, or a folder of the program in its place.
+func linked(m *debug.Module, program part) part {
+	r := m.Replace
+	if r == nil {
+		return part{name: m.Path, home: m.Path, version: m.Version, sum: m.Sum}
+	}
+	p := part{name: r.Path, home: r.Path, version: r.Version, sum: r.Sum, replaces: m.Path + "@" + m.Version}
+	if strings.HasPrefix(r.Path, "./") {
+		p.name, p.home, p.version = path.Join(program.name, r.Path), program.name, program.version
+	}
+	return p
+}
+
 // sources tells in which directories the sources of the parts are.
 func sources(parts []part) (map[string]string, error) {
 	args := []string{"list", "-mod=readonly", "-m", "-f", "{{.Path}}\t{{.Dir}}"}
 	for _, p := range parts {
-		if p.name != std {
-			args = append(args, p.name)
+		if p.home != std {
+			args = append(args, p.home)
 		}
 	}
 	out, err := exec.Command("go", args...).Output()
