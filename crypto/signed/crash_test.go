@@ -255,7 +255,7 @@ func (l *life) Judge(fsys durable.FS) error {
 	return target.Verify([]byte{byte(len(h))})
 }
 
-func sweep() durabletest.Sweep { return durabletest.Sweep{Born: newLife} }
+func sweep() durabletest.Sweep { return durabletest.Sweep{Born: newLife, Sparse: true} }
 
 func TestPowerCuts(t *testing.T) { sweep().States(t, 400) }
 

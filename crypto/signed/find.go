@@ -22,14 +22,14 @@ func (c *Client) Find(ctx context.Context, path string, now time.Time) (*Target,
 	}
 	steps := []step{{Targets, c.root.roles[Targets]}}
 	visited := map[string]bool{}
-	for n := 0; len(steps) > 0; n++ {
-		if n == MaxDelegations {
-			return nil, c.refusef(EndlessData, Targets, "the target was not found in %d roles", MaxDelegations)
-		}
+	for len(steps) > 0 {
 		s := steps[len(steps)-1]
 		steps = steps[:len(steps)-1]
 		if visited[s.name] {
 			continue
+		}
+		if len(visited) == MaxDelegations {
+			return nil, c.refusef(EndlessData, Targets, "the target was not found in %d roles", MaxDelegations)
 		}
 		visited[s.name] = true
 		t, err := c.role(ctx, s.name, s.signers, now)

@@ -368,6 +368,11 @@ var hostile = []attempt{
 		w.next()
 		w.targetsWith(fmt.Sprintf(`"hashes":{"sha256":"%x"}`, sha256.Sum256([]byte("an image"))), `"hashes":{}`)
 	}},
+	{"a hash in upper case", signed.Malformed, "sha256: expected lower-case hex", func(w *world) {
+		w.next()
+		good := sha256Hex("an image")
+		w.targetsWith(good, strings.ToUpper(good))
+	}},
 	{"a target of negative length", signed.Malformed, "length: expected a number of at least 0", func(w *world) {
 		w.next()
 		w.targetsWith(`"length":8`, `"length":-8`)

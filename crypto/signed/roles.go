@@ -57,7 +57,11 @@ func (p place) file() file {
 // hashes reads an object of hashes, by the name of the algorithm.
 func (p place) hashes() map[string]string {
 	hashes := map[string]string{}
-	p.members(func(name string, m place) { hashes[name] = m.text() })
+	p.members(func(name string, m place) {
+		if hashes[name] = m.text(); len(hashes[name])%2 != 0 || strings.Trim(hashes[name], "0123456789abcdef") != "" {
+			m.c.fail(m.at, "expected lower-case hex")
+		}
+	})
 	if len(hashes) == 0 {
 		p.c.fail(p.at, "expected a hash")
 	}

@@ -7,8 +7,10 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/sha256"
+	"crypto/sha512"
 	"crypto/x509"
 	"encoding/pem"
+	"fmt"
 	"io/fs"
 	"strconv"
 	"testing"
@@ -65,6 +67,7 @@ type world struct {
 	t     *testing.T
 	pairs map[string]pair // by role
 	files map[string][]byte
+	asked []string // names of files, in order
 
 	root      sign.Root
 	timestamp sign.Timestamp
@@ -91,6 +94,7 @@ func (w *world) Fetch(_ context.Context, role string, version int64, limit int) 
 	if version > 0 {
 		name = strconv.FormatInt(version, 10) + "." + role
 	}
+	w.asked = append(w.asked, name)
 	data, ok := w.files[name]
 	if !ok {
 		return nil, fs.ErrNotExist
@@ -141,6 +145,10 @@ func (w *world) next() {
 	w.targets.Header.Version++
 	w.publishTargets()
 }
+
+func sha256Hex(text string) string { return fmt.Sprintf("%x", sha256.Sum256([]byte(text))) }
+
+func sha512Hex(text string) string { return fmt.Sprintf("%x", sha512.Sum512([]byte(text))) }
 
 var options = signed.Options{Name: "images", Vehicle: vehicle, Addressed: true, Canonical: true}
 

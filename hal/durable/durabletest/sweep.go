@@ -3,6 +3,7 @@ package durabletest
 import (
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"os"
 	"runtime"
 	"slices"
@@ -33,6 +34,10 @@ type Life interface {
 type Sweep struct {
 	Born     func(seed uint64) Life
 	Capacity int64 // bytes in all files together; 0 is no limit
+	// Sparse lets Faults try one drawn fault at each change instead of all
+	// four; in short runs not at each change, either. It is for lives whose
+	// judgement is slow.
+	Sparse bool
 }
 
 const starts = 6 // of a life
@@ -77,6 +82,12 @@ func (s Sweep) States(t *testing.T, want int) {
 	}
 }
 
+// A fault is what a change fails with.
+type fault struct {
+	err     error
+	lasting bool // every later call fails as well
+}
+
 // Faults lets every change of some lives fail, once with EIO and once with
 // ENOSPC, and again with every call after it, and judges crash states from then
 // on.
@@ -85,41 +96,52 @@ func (s Sweep) Faults(t *testing.T, lives int) {
 	if short() {
 		lives = 1
 	}
-	first, faults, states := firstSeed(t), 0, 0
+	all := []fault{{syscall.EIO, false}, {syscall.EIO, true}, {syscall.ENOSPC, false}, {syscall.ENOSPC, true}}
+	first, faults, states := firstSeed(t), map[fault]int{}, 0
 	for seed := first; seed < first+uint64(lives); seed++ {
+		draw := rand.New(rand.NewPCG(seed, 4))
 		for k, more := 1, true; more; k++ {
-			for _, err := range []error{syscall.EIO, syscall.ENOSPC} {
-				for _, lasting := range []bool{false, true} {
-					p, hit := s.fail(seed, k, err, lasting)
-					p.report(t)
-					if more = hit; hit {
-						faults++
-						states += p.states
-					}
+			tried := all
+			if s.Sparse {
+				one := draw.IntN(len(all))
+				tried = all[one : one+1]
+			}
+			for _, f := range tried {
+				p, hit := s.fail(seed, k, f)
+				p.report(t)
+				if more = hit; hit {
+					faults[f]++
+					states += p.states
 				}
+			}
+			if s.Sparse && short() {
+				k += draw.IntN(4)
 			}
 		}
 	}
-	t.Logf("%d faults, %d crash states, %d lives from seed %d", faults, states, lives, first)
+	t.Logf("faults %v, %d crash states, %d lives from seed %d", faults, states, lives, first)
+	if len(faults) < len(all) {
+		t.Fatalf("only some kinds of fault were tried: %v", faults)
+	}
 }
 
 // fail lives one start, of which the k-th change fails if it comes to it.
-func (s Sweep) fail(seed uint64, k int, err error, lasting bool) (p *play, hit bool) {
+func (s Sweep) fail(seed uint64, k int, f fault) (p *play, hit bool) {
 	p = s.newPlay(seed, 0)
 	n := 0
 	p.fault = func(op crashfs.Op) error {
 		if op.Changes() {
 			n++
 		}
-		if n == k && op.Changes() || n >= k && lasting {
+		if n == k && op.Changes() || n >= k && f.lasting {
 			p.looks = 1
-			return err
+			return f.err
 		}
 		return nil
 	}
 	p.start(p.newFS())
 	if p.broken != nil {
-		p.broken = fmt.Errorf("change %d fails with %w (and every later call: %t): %w", k, err, lasting, p.broken)
+		p.broken = fmt.Errorf("change %d fails with %w (and every later call: %t): %w", k, f.err, f.lasting, p.broken)
 	}
 	return p, n >= k
 }
