@@ -167,7 +167,7 @@ ledger: ## what costs what in the armv7 agent: bytes of code and data by origin
 .PHONY: cross-test
 cross-test: ## unit tests of the vehicle's code for armv7 and arm64 under emulation (needs Debian's qemu-user)
 	@for t in "arm qemu-arm" "arm64 qemu-aarch64"; do set -- $$t; echo "tests on linux/$$1 under $$2"; \
-		GOOS=linux GOARCH=$$1 GOARM=7 CGO_ENABLED=0 go test -short -exec $$2 $$(go list ./agent/... ./crypto/... ./hal/...); done
+		GOOS=linux GOARCH=$$1 GOARM=7 CGO_ENABLED=0 go test -short -exec $$2 $$(go list ./agent/... ./crypto/... ./firmware/... ./hal/...); done
 
 # What "make speed" measures: some of upload, link, memory, drive, arm; empty = all
 # that can be done here.
