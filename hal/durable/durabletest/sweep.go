@@ -34,7 +34,7 @@ type Life interface {
 type Sweep struct {
 	Born     func(seed uint64) Life
 	Capacity int64 // bytes in all files together; 0 is no limit
-	// Sparse lets Faults try one drawn fault at each change instead of all
+	// Sparse lets Faults try one fault at each change, in turns, instead of all
 	// four; in short runs not at each change, either. It is for lives whose
 	// judgement is slow.
 	Sparse bool
@@ -100,11 +100,11 @@ func (s Sweep) Faults(t *testing.T, lives int) {
 	first, faults, states := firstSeed(t), map[fault]int{}, 0
 	for seed := first; seed < first+uint64(lives); seed++ {
 		draw := rand.New(rand.NewPCG(seed, 4))
-		for k, more := 1, true; more; k++ {
+		for k, kind, more := 1, int(seed), true; more; k++ {
 			tried := all
 			if s.Sparse {
-				one := draw.IntN(len(all))
-				tried = all[one : one+1]
+				tried = all[kind%4 : kind%4+1]
+				kind++
 			}
 			for _, f := range tried {
 				p, hit := s.fail(seed, k, f)
@@ -115,7 +115,7 @@ func (s Sweep) Faults(t *testing.T, lives int) {
 				}
 			}
 			if s.Sparse && short() {
-				k += draw.IntN(4)
+				k += draw.IntN(16)
 			}
 		}
 	}
