@@ -2,17 +2,25 @@ package firmware
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 
 	"roadseal/crypto/signed"
 	"roadseal/firmware/report"
 )
 
+// maxOffered leaves room in an Image for what its installer adds to it.
+const maxOffered = report.MaxImage / 2
+
 // describe returns an image as records and reports hold it.
 func describe(i *Image) (*report.Image, error) {
 	d := &report.Image{Campaign: i.Campaign, Length: i.Length, Path: i.Path, Counter: i.Counter,
 		RXSWIN: append([]string{}, i.RXSWIN...), SHA256: i.Hashes["sha256"]}
-	if err := d.Check(); err != nil {
+	err := d.Check()
+	if text, _ := report.Marshal(d); err == nil && len(text) > maxOffered {
+		err = fmt.Errorf("expected at most %d bytes as JSON", maxOffered)
+	}
+	if err != nil {
 		return nil, refuse(Images, signed.Malformed, "%w", err)
 	}
 	return d, nil

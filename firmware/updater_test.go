@@ -4,6 +4,7 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -242,6 +243,41 @@ func TestBothKinds(t *testing.T) {
 	w.images.publishSnapshot()
 	require.NoError(t, u.Check(t.Context()))
 	require.Equal(t, report.Signed, w.last().Confidence)
+}
+
+// TestReportsAlwaysFit: whatever the Image repository and whoever installs say of
+// images, no report becomes too long to be read again.
+func TestReportsAlwaysFit(t *testing.T) {
+	texts := func(n int, of string) (list []string) {
+		for i := range n {
+			list = append(list, fmt.Sprintf("%03d %s", i, of+strings.Repeat("x", report.MaxText-len(of)-4)))
+		}
+		return list
+	}
+	for _, identifications := range []int{14, report.MaxTexts} {
+		w := newWorld(t)
+		for n := int64(1); n < 5; n++ {
+			name := fmt.Sprintf("unit/%d.img", n+1)
+			w.offer(name, n+1)
+			releases(w, name, contentOf(name), custom{"hardwareIds": []string{unit.Hardware}, "releaseCounter": n + 1, "rxswin": texts(identifications, name)})
+			err := w.check()
+			require.Len(t, chain(t, w), int(n))
+			if identifications == report.MaxTexts {
+				require.Equal(t, signed.Malformed, attackOf(err))
+				w.provision(imageOf(name, n+1))
+				continue
+			}
+			require.NoError(t, err)
+			next := *w.last().Attempt.Offered
+			next.Preconditions = texts(15, "parked")
+			w.provision(next)
+		}
+		next := imageOf("unit/9.img", 9)
+		next.RXSWIN = texts(report.MaxTexts, "R")
+		w.provision(next)
+		require.ErrorContains(t, w.check(), "firmware/installed: rxswin: expected an image of at most 8192 bytes")
+		require.Equal(t, report.Failed, w.last().Attempt.Result)
+	}
 }
 
 func TestNewNamesWhatIsWrong(t *testing.T) {

@@ -107,6 +107,8 @@ func (c *checker) image(at string, i *Image) {
 	c.demand(i.RXSWIN != nil, at+"rxswin", "a list of texts, [] for none")
 	c.texts(at+"rxswin", i.RXSWIN)
 	c.digest(at+"sha256", i.SHA256)
+	text, err := Marshal(i)
+	c.demand(err == nil && len(text) <= MaxImage, at+"rxswin", fmt.Sprintf("an image of at most %d bytes as JSON", MaxImage))
 }
 
 func (c *checker) versions(at string, v Versions) {

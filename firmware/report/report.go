@@ -20,9 +20,12 @@ import (
 	"time"
 )
 
-// Limits of what is read, in bytes, entries, and bytes of one text.
+// Limits of what is read: bytes of a report and of an image in it, entries, and
+// bytes of one text. A report of one ECU names four images at most; with its
+// certificates it always fits.
 const (
 	MaxSize  = 64 << 10
+	MaxImage = 8 << 10
 	MaxTexts = 64
 	MaxText  = 255
 )

@@ -27,8 +27,11 @@ type file struct {
 	Signed      json.RawMessage `json:"signed"` // a Report
 }
 
-// maxChain bounds the certificates beside a report.
-const maxChain = 4
+// Certificates beside a report: how many, and bytes of all together.
+const (
+	maxChain = 4
+	maxDER   = 16 << 10
+)
 
 // A Signer is a device's key and the certificates that vouch for it.
 type Signer struct {
@@ -57,6 +60,13 @@ func (s *Signer) Device() string { return s.device }
 func leafOf(chain [][]byte) (*x509.Certificate, error) {
 	if len(chain) == 0 || len(chain) > maxChain {
 		return nil, fmt.Errorf("expected 1 to %d certificates, not %d", maxChain, len(chain))
+	}
+	size := 0
+	for _, der := range chain {
+		size += len(der)
+	}
+	if size > maxDER {
+		return nil, fmt.Errorf("expected certificates of at most %d bytes together, not %d", maxDER, size)
 	}
 	leaf, err := x509.ParseCertificate(chain[0])
 	if err != nil {
@@ -94,7 +104,11 @@ func (s *Signer) Sign(r *Report) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot sign the report: %w", err)
 	}
-	return Marshal(file{s.chain, signature, message})
+	data, err := Marshal(file{s.chain, signature, message})
+	if err == nil && len(data) > MaxSize {
+		err = fmt.Errorf("report: %d bytes, expected at most %d", len(data), MaxSize)
+	}
+	return data, err
 }
 
 // Open reads a report whose signature is that of the certificate in it. Who
