@@ -208,6 +208,11 @@ var nonsense = []attack{
 	{"a counter in words", signed.Malformed, "director targets", "director", func(w *world) {
 		directs(w, custom{"ecuIdentifiers": custom{unit.ECU: custom{"hardwareId": unit.Hardware, "releaseCounter": "two"}}})
 	}},
+	{"a campaign that no report can hold", signed.Malformed, "director targets", "director", func(w *world) {
+		c := ordered(2)
+		c["campaign"] = strings.Repeat("x", report.MaxText+1)
+		directs(w, c)
+	}},
 	{"a null counter", signed.Malformed, "image targets", "image", func(w *world) {
 		releases(w, "unit/2.img", contentOf("unit/2.img"), custom{"hardwareIds": []string{unit.Hardware}, "releaseCounter": nil})
 	}},

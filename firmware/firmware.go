@@ -172,6 +172,9 @@ func (v *Verifier) order() (*order, error) {
 		if err == nil && len(ecus) == 0 {
 			err = errors.New("custom: ecuIdentifiers: expected an ECU")
 		}
+		if err == nil && o.campaign != "" && !report.IsText(o.campaign) {
+			err = errors.New("custom: campaign: expected at most 255 characters of printable ASCII")
+		}
 		if err != nil {
 			return nil, refuse(Director, signed.Malformed, "%w", err)
 		}

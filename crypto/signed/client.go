@@ -128,6 +128,7 @@ func (c *Client) stored(name string) []byte {
 // holds, and reports whether every one that is there does.
 func (c *Client) loadRest() (all bool) {
 	if c.opt.RootAndTargets {
+		c.targets, _ = c.storedTargets()
 		return true
 	}
 	all = true

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 
 	"roadseal/hal/durable"
 )
@@ -114,6 +115,9 @@ func (d *Dir) Save(name string, data []byte) error {
 		return err
 	}
 	d.unsure = true
+	if err := d.makeRoom(name); err != nil {
+		return err
+	}
 	b := append(bytes.Clone(data), check(data)...)
 	for _, file := range files {
 		if err := durable.WriteFile(d.fsys, d.name, file, b); err != nil {
@@ -122,6 +126,29 @@ func (d *Dir) Save(name string, data []byte) error {
 	}
 	d.unsure = false
 	return nil
+}
+
+// makeRoom drops the files of delegated roles if another would be more than a
+// search can ask for: over the years many come and go. Each can be fetched again.
+func (d *Dir) makeRoom(name string) error {
+	if isReserved(name) {
+		return nil
+	}
+	var roles []string
+	err := d.fsys.List(d.name, func(e fs.DirEntry) error {
+		role, ok := strings.CutSuffix(e.Name(), ".json")
+		if ok && !isReserved(role) && role != name {
+			roles = append(roles, e.Name())
+		}
+		return nil
+	})
+	if err != nil || len(roles) < MaxDelegations {
+		return err
+	}
+	for _, file := range roles {
+		err = errors.Join(err, d.fsys.Remove(d.name+"/"+file))
+	}
+	return err
 }
 
 // Remove implements Store.

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 	"testing"
 
@@ -11,6 +12,7 @@ import (
 
 	"roadseal/crypto/signed"
 	"roadseal/crypto/signed/sign"
+	"roadseal/hal/durable/crashfs"
 )
 
 // An edge is a delegation: from speaks, to may speak for paths.
@@ -290,5 +292,42 @@ func TestDelegatedRoleIsNotThere(t *testing.T) {
 			require.NotContains(t, store, "a")
 			require.NotContains(t, store, "b")
 		})
+	}
+}
+
+// TestRolesThatComeAndGo: those of the past do not fill the disk.
+func TestRolesThatComeAndGo(t *testing.T) {
+	w := newWorld(t)
+	fsys := crashfs.New(crashfs.Options{})
+	for year := range 4 {
+		w.targets.Delegations = nil
+		var edges []edge
+		for i := range 15 {
+			edges = append(edges, edge{signed.Targets, fmt.Sprintf("supplier-%d-%d", year, i), "*", false})
+		}
+		files := w.snapshot.Files
+		w.delegate(edges)
+		for name, f := range files {
+			if w.snapshot.Files[name].Version == 0 {
+				w.snapshot.Files[name] = f // none may vanish
+			}
+		}
+		w.snapshot.Version++
+		w.timestamp.Version++
+		w.publishSnapshot()
+		dir, err := signed.OpenDir(fsys, "images")
+		require.NoError(t, err)
+		c, err := signed.Open(w.files["1.root"], w, dir, options)
+		require.NoError(t, err)
+		require.NoError(t, c.Refresh(t.Context(), today))
+		for range 3 { // while some are dropped, some of these are as well
+			w.asks()
+			_, err = c.Find(t.Context(), "missing", today)
+			require.ErrorIs(t, err, signed.ErrNoTarget)
+		}
+		require.Empty(t, w.asks(), "what was asked for last is kept")
+		n := 0
+		require.NoError(t, fsys.List("images", func(fs.DirEntry) error { n++; return nil }))
+		require.LessOrEqual(t, n, signed.MaxDelegations+6)
 	}
 }

@@ -141,6 +141,15 @@ var hostile = []attempt{
 		w.files["3.snapshot"] = w.files[signed.Timestamp]
 	}},
 	{"a snapshot in the timestamp's place", signed.Malformed, `_type: expected "timestamp"`, func(w *world) { w.files[signed.Timestamp] = w.files["2.snapshot"] }},
+	{"a version run ahead by half of a hybrid threshold", signed.Arbitrary, "1 valid signatures, 2 needed", func(w *world) {
+		w.timestamp.Header.Version = 1<<63 - 1
+		w.files[signed.Timestamp] = w.signedBy(w.timestamp.Document(), w.pairs[signed.Timestamp].classic)
+	}},
+	{"a snapshot run ahead that does not exist", signed.MixAndMatch, "the timestamp lists 9223372036854775807", func(w *world) {
+		w.timestamp.Header.Version, w.timestamp.SnapshotVersion = 1<<63-1, 1<<63-1
+		w.publishTimestamp()
+		w.files["9223372036854775807.snapshot"] = w.files["2.snapshot"]
+	}},
 	{"another vehicle's timestamp", signed.WrongVehicle, "addressed to another", func(w *world) {
 		w.timestamp.Header.Version, w.timestamp.Audience = 3, "YmFyYmFyYmFyYmFyYmFyYg"
 		w.publishTimestamp()
@@ -304,11 +313,19 @@ var hostile = []attempt{
 		w.targets.Delegations = []sign.Delegation{{Name: strings.Repeat("a", 65), Role: newPair(w.t).role(), Paths: []string{"*"}}}
 		w.next()
 	}},
-	{"a target in another folder", signed.Malformed, `expected a path without "." and ".."`, func(w *world) {
+	{"a target in another folder", signed.Malformed, `without "." and ".."`, func(w *world) {
 		w.next()
 		w.targetsWith(`"unit/1.img"`, `"../unit/1.img"`)
 	}},
-	{"a target at the top of the disk", signed.Malformed, `expected a path without "." and ".."`, func(w *world) {
+	{"a target that is the folder", signed.Malformed, `expected a path of at most 255 bytes`, func(w *world) {
+		w.next()
+		w.targetsWith(`"unit/1.img"`, `"."`)
+	}},
+	{"a target with a path without end", signed.Malformed, `expected a path of at most 255 bytes`, func(w *world) {
+		w.next()
+		w.targetsWith(`"unit/1.img"`, `"`+strings.Repeat("a/", 1<<17)+`1.img"`)
+	}},
+	{"a target at the top of the disk", signed.Malformed, `without "." and ".."`, func(w *world) {
 		w.next()
 		w.targetsWith(`"unit/1.img"`, `"/unit/1.img"`)
 	}},
@@ -425,6 +442,70 @@ func (w *world) targetsWith(old, with string) {
 
 // inOrder are the roles as a refresh takes them.
 var inOrder = []string{signed.Root, signed.Timestamp, signed.Snapshot, signed.Targets}
+
+// TestTheFleetsInThePlaceOfItsOwn: a vehicle that has had metadata of its own
+// takes that for the fleet no more, until its signers have changed. Who holds the
+// server, and no key, could else choose what it is to install.
+func TestTheFleetsInThePlaceOfItsOwn(t *testing.T) {
+	w, store := newWorld(t), memory{}
+	require.NoError(t, w.refresh(store), "the fleet's first")
+	w.timestamp.Audience = vehicle
+	w.next()
+	require.NoError(t, w.refresh(store))
+	before := maps.Clone(store)
+	w.timestamp.Audience = signed.Fleet
+	w.next()
+	for range 2 {
+		err := w.refresh(store)
+		require.Equal(t, signed.WrongVehicle, attackOf(t, err))
+		require.ErrorContains(t, err, "this vehicle has had its own")
+		require.Equal(t, before, store)
+	}
+	w.timestamp.Audience = vehicle
+	w.next()
+	require.NoError(t, w.refresh(store))
+	w.timestamp.Audience = signed.Fleet
+	w.pairs[signed.Timestamp] = newPair(t)
+	w.root.Roles[signed.Timestamp] = w.pairs[signed.Timestamp].role()
+	w.root.Version = 2
+	w.publish()
+	require.NoError(t, w.refresh(store))
+}
+
+// TestTargetsAlone: of a repository without snapshots, older targets are refused
+// also after a restart; new keys make lower versions good again.
+func TestTargetsAlone(t *testing.T) {
+	o := options
+	o.RootAndTargets = true
+	w, store := newWorld(t), memory{}
+	refresh := func(version int64) error {
+		w.targets.Version = version
+		w.publishTargets()
+		w.files[signed.Targets] = w.files[fmt.Sprintf("%d.targets", version)]
+		c, err := signed.Open(w.files["1.root"], w, store, o)
+		require.NoError(t, err)
+		return c.Refresh(t.Context(), today)
+	}
+	require.NoError(t, refresh(1<<40))
+	before := maps.Clone(store)
+	require.Equal(t, signed.Rollback, attackOf(t, refresh(3)))
+	require.Equal(t, before, store)
+	w.pairs[signed.Targets] = newPair(t)
+	w.root.Roles[signed.Targets] = w.pairs[signed.Targets].role()
+	w.root.Version = 2
+	w.publishRoot(w.pairs[signed.Root].signers()...)
+	require.NoError(t, refresh(3))
+}
+
+// TestFindBeforeRefresh is an error of the caller, and no panic.
+func TestFindBeforeRefresh(t *testing.T) {
+	w := newWorld(t)
+	_, err := w.open(memory{}).Find(t.Context(), "unit/1.img", today)
+	require.ErrorContains(t, err, "internal error")
+	trusted, err := signed.New(w.files["1.root"], options)
+	require.NoError(t, err)
+	require.ErrorContains(t, trusted.UpdateTargets(w.files["1.targets"], today), "internal error")
+}
 
 // TestHostileMetadata: each is refused, the attack is named, and what was
 // trusted before stays as it was: the bytes in the store of the refused role

@@ -135,14 +135,13 @@ func (c *Client) role(ctx context.Context, name string, signers role, now time.T
 			return t, nil
 		}
 	}
-	listed := file{length: -1}
-	if !c.opt.RootAndTargets {
-		var ok bool
-		if listed, ok = c.snapshot.files[name+".json"]; !ok {
-			return nil, c.refusef(MixAndMatch, name, "the snapshot does not list it")
-		}
+	listed, err := c.listed(name)
+	if err != nil {
+		return nil, err
+	}
+	if name == Targets && !c.opt.RootAndTargets {
 		// As a rule the stored snapshot says so; it may be damaged.
-		if was, _ := c.storedTargets(); name == Targets && was != nil && listed.version < was.version {
+		if was, _ := c.storedTargets(); was != nil && listed.version < was.version {
 			return nil, c.refusef(Rollback, name, "version %d, and %d was seen before", listed.version, was.version)
 		}
 	}

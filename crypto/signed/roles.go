@@ -176,6 +176,10 @@ type delegation struct {
 	custom      place
 }
 
+// maxPath bounds the path of a target: patterns of all delegations are tried on
+// it.
+const maxPath = 255
+
 func (t *Trusted) readTargets(name string, data []byte) (*targets, error) {
 	doc, err := read(name, data, t.opt)
 	if err != nil {
@@ -183,8 +187,8 @@ func (t *Trusted) readTargets(name string, data []byte) (*targets, error) {
 	}
 	s := &targets{document: doc, files: map[string]*Target{}}
 	doc.body.need("targets").members(func(path string, m place) {
-		if m.object(); t.opt.Canonical && !fs.ValidPath(path) {
-			m.c.fail(m.at, "expected a path without \".\" and \"..\", from the top of the repository")
+		if m.object(); t.opt.Canonical && (path == "." || len(path) > maxPath || !fs.ValidPath(path)) {
+			m.c.fail(m.at, "expected a path of at most 255 bytes without \".\" and \"..\", from the top of the repository")
 		}
 		s.files[path] = &Target{Path: path, Length: m.need("length").integer(0), Hashes: m.need("hashes").hashes(),
 			Role: name, custom: m.get("custom")}
@@ -201,7 +205,7 @@ func (s *targets) delegations(d place, o Options) {
 	d.need("roles").elements(func(e place) {
 		r := delegation{name: e.need("name").text(), signers: e.role(keys), custom: e.get("custom")}
 		switch {
-		case r.name == Root, r.name == Timestamp, r.name == Snapshot, r.name == Targets, r.name == nextRoot, r.name == "":
+		case isReserved(r.name), r.name == "":
 			e.c.fail(e.at, "a delegated role cannot be called %q", r.name)
 		case names[r.name]:
 			e.c.fail(e.at, "a second delegated role of one name")
@@ -225,6 +229,12 @@ func (s *targets) delegations(d place, o Options) {
 		}
 		s.delegated = append(s.delegated, r)
 	})
+}
+
+// isReserved reports whether a file of that name is stored for another purpose
+// than a delegated role.
+func isReserved(name string) bool {
+	return name == Root || name == Timestamp || name == Snapshot || name == Targets || name == nextRoot
 }
 
 // isRoleName reports whether a delegated role can be called that: the name is

@@ -117,7 +117,7 @@ func (t *Trusted) UpdateRoot(data []byte) (dropped bool, err error) {
 		return false, t.refusef(WrongVehicle, Root, "it is addressed to another")
 	}
 	for _, name := range t.opt.roles() {
-		if (name == Timestamp || name == Snapshot) && !next.roles[name].same(t.root.roles[name]) {
+		if (name == Timestamp || name == Snapshot || t.opt.RootAndTargets && name == Targets) && !next.roles[name].same(t.root.roles[name]) {
 			dropped = true
 		}
 	}
@@ -157,6 +157,9 @@ func (t *Trusted) UpdateTimestamp(data []byte, now time.Time, stored bool) (newe
 	}
 	if was := t.timestamp; was != nil {
 		switch {
+		case was.audience != "" && was.audience == t.opt.Vehicle && next.audience != was.audience:
+			// Whoever holds no key, but the server, could choose between both.
+			return false, t.refusef(WrongVehicle, Timestamp, "it is addressed to the fleet, and this vehicle has had its own")
 		case next.version < was.version:
 			return false, t.refusef(Rollback, Timestamp, "version %d, and %d was seen before", next.version, was.version)
 		case next.version == was.version && !t.opt.Dialect.SameVersion:
@@ -248,14 +251,28 @@ func (t *Trusted) UpdateTargets(data []byte, now time.Time) error {
 	return err
 }
 
+// listed returns what the snapshot says of a file of targets.
+func (t *Trusted) listed(name string) (file, error) {
+	if t.opt.RootAndTargets {
+		return file{length: -1}, nil
+	}
+	if t.snapshot == nil {
+		return file{}, errors.New("internal error: targets before a snapshot")
+	}
+	f, ok := t.snapshot.files[name+".json"]
+	if !ok {
+		return file{}, t.refusef(MixAndMatch, name, "the snapshot does not list it")
+	}
+	return f, nil
+}
+
 // delegated judges a file of targets by who signed for it and by the snapshot.
 func (t *Trusted) delegated(name string, signers role, data []byte, now time.Time) (*targets, error) {
-	var listed file
+	listed, err := t.listed(name)
+	if err != nil {
+		return nil, err
+	}
 	if !t.opt.RootAndTargets {
-		var ok bool
-		if listed, ok = t.snapshot.files[name+".json"]; !ok {
-			return nil, t.refusef(MixAndMatch, name, "the snapshot does not list it")
-		}
 		if err := t.opt.Dialect.matches(listed, data); err != nil {
 			return nil, t.refuse(MixAndMatch, name, err)
 		}
