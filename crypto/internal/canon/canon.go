@@ -16,39 +16,58 @@ package canon
 import (
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // A Value is what stands in a JSON text: nil for null, bool, int64, string,
 // []Value or *Object.
 type Value any
 
-// An Object holds the members of a JSON object.
-type Object struct {
-	names  []string // sorted
-	values map[string]Value
+// An Object holds the members of a JSON object. It has no map: whoever serves a
+// file can fill it with small objects, before any signature is looked at.
+type Object struct{ members []member } // sorted by name
+
+type member struct {
+	name  string
+	value Value
 }
 
 // NewObject returns the object of the given members.
 func NewObject(members map[string]Value) *Object {
-	o := &Object{values: make(map[string]Value, len(members))}
+	o := &Object{}
 	for name, v := range members {
-		o.values[name] = v
-		o.names = append(o.names, name)
+		o.members = append(o.members, member{name, v})
 	}
-	slices.Sort(o.names)
+	o.sort()
 	return o
 }
 
+func (o *Object) sort() {
+	slices.SortFunc(o.members, func(a, b member) int { return strings.Compare(a.name, b.name) })
+}
+
 // Names returns the names of all members, sorted.
-func (o *Object) Names() []string { return o.names }
+func (o *Object) Names() []string {
+	if o == nil {
+		return nil
+	}
+	names := make([]string, len(o.members))
+	for i, m := range o.members {
+		names[i] = m.name
+	}
+	return names
+}
 
 // Get returns a member, and whether it is there. A nil object has none.
 func (o *Object) Get(name string) (Value, bool) {
 	if o == nil {
 		return nil, false
 	}
-	v, ok := o.values[name]
-	return v, ok
+	i, ok := slices.BinarySearchFunc(o.members, name, func(m member, name string) int { return strings.Compare(m.name, name) })
+	if !ok {
+		return nil, false
+	}
+	return o.members[i].value, true
 }
 
 // Append adds the canonical form of v to b. It panics on what is no Value.
@@ -79,12 +98,12 @@ func appendValue(b []byte, v Value, text bool) []byte {
 		return append(b, ']')
 	case *Object:
 		b = append(b, '{')
-		for i, name := range v.names {
+		for i, m := range v.members {
 			if i > 0 {
 				b = append(b, ',')
 			}
-			b = append(appendString(b, name, text), ':')
-			b = appendValue(b, v.values[name], text)
+			b = append(appendString(b, m.name, text), ':')
+			b = appendValue(b, m.value, text)
 		}
 		return append(b, '}')
 	}

@@ -3,6 +3,7 @@ package canon_test
 import (
 	"bytes"
 	"encoding/json"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -45,8 +46,8 @@ func TestRefused(t *testing.T) {
 		{"nothing", ``, "byte 0: expected a value"},
 		{"space only", ` `, "byte 1: expected a value"},
 		{"two values", `1 2`, "byte 2: expected nothing after the value"},
-		{"a name twice", `{"a":1,"a":2}`, "byte 7: a member stands twice"},
-		{"a name twice, once escaped", `{"a":1,"\u0061":2}`, "byte 7: a member stands twice"},
+		{"a name twice", `{"a":1,"a":2}`, "byte 0: a member stands twice"},
+		{"a name twice, once escaped", `{"a":1,"\u0061":2}`, "byte 0: a member stands twice"},
 		{"a fraction", `[1.0]`, "byte 1: expected an integer without"},
 		{"an exponent", `1e308`, "byte 0: expected an integer without"},
 		{"a leading zero", `01`, "byte 0: expected an integer as"},
@@ -97,6 +98,20 @@ func TestObject(t *testing.T) {
 	_, ok = o.Get("c")
 	require.False(t, ok)
 	require.Equal(t, `{"a":"x","b":1}`, string(canon.Append(nil, o)))
+}
+
+// TestSmallObjectsCostLittle: a file is parsed before anybody knows who signed
+// it. What it takes in memory is bounded by its size.
+func TestSmallObjectsCostLittle(t *testing.T) {
+	for _, element := range []string{`{"":0},`, `{"a":{}},`, `{},`, `[],`, `0,`, `"",`} {
+		data := []byte("[" + strings.Repeat(element, 256<<10/len(element)) + "0]")
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, err := canon.Parse(data, canon.Limits{Depth: 16, Count: 1 << 20})
+		runtime.ReadMemStats(&after)
+		require.NoError(t, err)
+		require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(48*len(data)), element)
+	}
 }
 
 // FuzzParse: what is taken, the standard library reads as the same; and the

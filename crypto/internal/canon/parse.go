@@ -11,7 +11,7 @@ import (
 // Limits of what Parse takes.
 type Limits struct {
 	Depth int // of arrays and objects inside one another
-	Count int // of values, names included
+	Count int // of values, which may be empty arrays and objects
 }
 
 // errAt is a fault of the text and where it is, in bytes from the start.
@@ -137,18 +137,14 @@ func (p *parser) array(depth int) (Value, error) {
 }
 
 func (p *parser) object(depth int) (Value, error) {
-	o := &Object{values: map[string]Value{}}
+	o, start := &Object{}, p.pos
 	for more := p.opens('}'); more; {
-		at := p.pos
 		if p.peek() != '"' {
-			return nil, errAt(at, "expected the name of a member")
+			return nil, errAt(p.pos, "expected the name of a member")
 		}
 		name, err := p.string()
 		if err != nil {
 			return nil, err
-		}
-		if _, twice := o.values[name]; twice {
-			return nil, errAt(at, "a member stands twice in one object")
 		}
 		if p.space(); p.peek() != ':' {
 			return nil, errAt(p.pos, "expected %q", ':')
@@ -159,13 +155,17 @@ func (p *parser) object(depth int) (Value, error) {
 		if err != nil {
 			return nil, err
 		}
-		o.values[name] = v
-		o.names = append(o.names, name)
+		o.members = append(o.members, member{name, v})
 		if more, err = p.more('}'); err != nil {
 			return nil, err
 		}
 	}
-	slices.Sort(o.names)
+	o.sort()
+	for i, m := range o.members {
+		if i > 0 && m.name == o.members[i-1].name {
+			return nil, errAt(start, "a member stands twice in the object that begins here")
+		}
+	}
 	return o, nil
 }
 
