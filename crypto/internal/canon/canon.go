@@ -14,9 +14,8 @@
 package canon
 
 import (
-	"slices"
+	"sort"
 	"strconv"
-	"strings"
 )
 
 // A Value is what stands in a JSON text: nil for null, bool, int64, string,
@@ -38,13 +37,17 @@ func NewObject(members map[string]Value) *Object {
 	for name, v := range members {
 		o.members = append(o.members, member{name, v})
 	}
-	o.sort()
+	sort.Sort(byName(o.members))
 	return o
 }
 
-func (o *Object) sort() {
-	slices.SortFunc(o.members, func(a, b member) int { return strings.Compare(a.name, b.name) })
-}
+// byName sorts. Of sort's functions there is one in a program, of those of slices
+// one for each type.
+type byName []member
+
+func (m byName) Len() int           { return len(m) }
+func (m byName) Less(i, j int) bool { return m[i].name < m[j].name }
+func (m byName) Swap(i, j int)      { m[i], m[j] = m[j], m[i] }
 
 // Names returns the names of all members, sorted.
 func (o *Object) Names() []string {
@@ -63,8 +66,8 @@ func (o *Object) Get(name string) (Value, bool) {
 	if o == nil {
 		return nil, false
 	}
-	i, ok := slices.BinarySearchFunc(o.members, name, func(m member, name string) int { return strings.Compare(m.name, name) })
-	if !ok {
+	i := sort.Search(len(o.members), func(i int) bool { return o.members[i].name >= name })
+	if i == len(o.members) || o.members[i].name != name {
 		return nil, false
 	}
 	return o.members[i].value, true

@@ -3,6 +3,7 @@ package canon
 import (
 	"fmt"
 	"slices"
+	"sort"
 	"strconv"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -160,7 +161,7 @@ func (p *parser) object(depth int) (Value, error) {
 			return nil, err
 		}
 	}
-	o.sort()
+	sort.Sort(byName(o.members))
 	for i, m := range o.members {
 		if i > 0 && m.name == o.members[i-1].name {
 			return nil, errAt(start, "a member stands twice in the object that begins here")
