@@ -54,6 +54,7 @@ type Image struct {
 	Campaign string   // as the Director calls it, or ""
 	RXSWIN   []string // identifications by regulation (UN R156)
 	target   *signed.Target
+	record   *report.Image // the same as reports have it
 }
 
 // Verify demands that data is the image.
@@ -239,7 +240,8 @@ func (v *Verifier) match(ctx context.Context, o *order, now time.Time) (*Image, 
 	case i.Counter != o.counter:
 		return nil, refuse(Images, signed.MixAndMatch, "release counter %d, and the Director lists %d", i.Counter, o.counter)
 	}
-	return i, nil
+	i.record, err = describe(i)
+	return i, err
 }
 
 // concerns reports whether a delegation speaks for a kind of hardware: one that

@@ -180,7 +180,7 @@ func (u *Updater) attempt(ctx context.Context, installed *report.Image, missing 
 	image, err := v.Check(ctx, u.o.Now)
 	var offered *report.Image
 	if err == nil && image != nil {
-		offered, err = describe(image)
+		offered = image.record
 	}
 	if err == nil {
 		err = u.state.keep(offered)
