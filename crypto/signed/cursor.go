@@ -27,11 +27,15 @@ type place struct {
 
 func (c *cursor) top(v canon.Value) place { return place{c, "document", v, true} }
 
+// maxShown is how much of a name says where a value stands. A name can be as long
+// as the file, and have as many members.
+const maxShown = 64
+
 // get returns a member of an object, there or not.
 func (p place) get(name string) place {
 	o, _ := p.v.(*canon.Object)
 	v, ok := o.Get(name)
-	return place{p.c, p.at + "." + name, v, ok}
+	return place{p.c, p.at + "." + name[:min(len(name), maxShown)], v, ok}
 }
 
 // need returns a member that must be there.

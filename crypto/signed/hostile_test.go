@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"maps"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -495,6 +496,25 @@ func TestTargetsAlone(t *testing.T) {
 	w.root.Version = 2
 	w.publishRoot(w.pairs[signed.Root].signers()...)
 	require.NoError(t, refresh(3))
+}
+
+// TestLongNamesCostLittle: a member with a long name has many members. Neither
+// memory nor time grows with the product of both.
+func TestLongNamesCostLittle(t *testing.T) {
+	w := newWorld(t)
+	trusted, err := signed.New(w.files["1.root"], options)
+	require.NoError(t, err)
+	var hashes []string
+	for i := range 30_000 {
+		hashes = append(hashes, fmt.Sprintf(`"%05d":""`, i))
+	}
+	file := []byte(`{"signatures":[],"signed":{"_type":"snapshot","expires":"2027-11-24T12:00:00Z","meta":{"` + strings.Repeat("x", 512<<10) +
+		`":{"hashes":{` + strings.Join(hashes, ",") + `},"version":1}},"spec_version":"1.0.34","version":1}}`)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	require.Equal(t, signed.Arbitrary, attackOf(t, trusted.UpdateSnapshot(file, today, true)))
+	runtime.ReadMemStats(&after)
+	require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(64<<20))
 }
 
 // TestFindBeforeRefresh is an error of the caller, and no panic.
