@@ -1,6 +1,10 @@
 package signed
 
-import "time"
+import (
+	"maps"
+	"slices"
+	"time"
+)
 
 // Versions are those of the four roles' files that are trusted, 0 where there
 // is none.
@@ -60,3 +64,19 @@ func (t *Trusted) Certain() time.Time {
 	}
 	return certain
 }
+
+// ConsistentSnapshot reports whether names of files hold their version or hash
+// (TUF section 6.2).
+func (t *Trusted) ConsistentSnapshot() bool { return t.root.consistent }
+
+// Listed returns the targets that the top-level role lists, by path.
+func (t *Trusted) Listed() []*Target {
+	var list []*Target
+	for _, path := range slices.Sorted(maps.Keys(t.targets.files)) {
+		list = append(list, t.targets.files[path])
+	}
+	return list
+}
+
+// Delegates reports whether the top-level targets delegate to other roles.
+func (t *Trusted) Delegates() bool { return len(t.targets.delegated) > 0 }

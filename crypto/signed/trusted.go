@@ -3,8 +3,6 @@ package signed
 import (
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"time"
 )
 
@@ -297,19 +295,3 @@ func (t *Trusted) delegated(name string, signers role, data []byte, now time.Tim
 	}
 	return next, t.fresh(name, next.document, now)
 }
-
-// ConsistentSnapshot reports whether names of files hold their version or hash
-// (TUF section 6.2).
-func (t *Trusted) ConsistentSnapshot() bool { return t.root.consistent }
-
-// Listed returns the targets that the top-level role lists, by path.
-func (t *Trusted) Listed() []*Target {
-	var list []*Target
-	for _, path := range slices.Sorted(maps.Keys(t.targets.files)) {
-		list = append(list, t.targets.files[path])
-	}
-	return list
-}
-
-// Delegates reports whether the top-level targets delegate to other roles.
-func (t *Trusted) Delegates() bool { return len(t.targets.delegated) > 0 }
