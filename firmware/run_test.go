@@ -31,8 +31,13 @@ func (m *meter) Fetch(ctx context.Context, role string, version int64, limit int
 
 // run runs an updater for a while.
 func run(t *testing.T, w *world, from signed.Source, d time.Duration) {
+	every(t, w, from, time.Hour, d)
+}
+
+// every is run with another time between two attempts.
+func every(t *testing.T, w *world, from signed.Source, every, d time.Duration) {
 	o := w.options()
-	o.Director = from
+	o.Director, o.Every = from, every
 	u, err := firmware.New(o)
 	require.NoError(t, err)
 	ctx, stop := context.WithTimeout(t.Context(), d)
@@ -55,6 +60,24 @@ func TestRunLooksAtTheStartAndThenRegularly(t *testing.T) {
 		}
 		require.Greater(t, len(apart), 10, "no fleet stays in step")
 	})
+}
+
+// TestTheFirstWaitIsPartOfThePeriod: whoever is to look each minute does not wait
+// one, and whoever looks once a day has what came over night soon after the start.
+func TestTheFirstWaitIsPartOfThePeriod(t *testing.T) {
+	for period, most := range map[time.Duration]time.Duration{time.Minute: time.Second, 10 * time.Minute: 10 * time.Second, 24 * time.Hour: time.Minute} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t)
+			waits := map[time.Duration]bool{}
+			for range 20 {
+				m, start := &meter{repository: w.director}, time.Now()
+				every(t, w, m, period, most)
+				require.NotEmpty(t, m.at, "within %v", most)
+				waits[m.at[0].Sub(start)] = true
+			}
+			require.Greater(t, len(waits), 10, "no fleet starts in step")
+		})
+	}
 }
 
 func TestRunBacksOff(t *testing.T) {

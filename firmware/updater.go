@@ -40,7 +40,8 @@ type Options struct {
 type Roots struct{ Director, Images []byte }
 
 const (
-	firstWait  = time.Minute // before the first attempt at most: a fleet that starts together does not ask together
+	firstWait  = time.Minute // before the first attempt at most, and a firstPart of Every: a fleet that starts together does not ask together
+	firstPart  = 60          // whoever serves the fleet once in Every bears it once in a minute of each hour of that
 	firstPause = time.Minute // after the first attempt that failed; it doubles up to Every
 )
 
@@ -107,7 +108,7 @@ func (u *Updater) options(repository string) signed.Options {
 
 // Run makes attempts until ctx ends, whose error it returns.
 func (u *Updater) Run(ctx context.Context) error {
-	wait, pause := rand.N(firstWait), firstPause
+	wait, pause := rand.N(min(firstWait, u.o.Every/firstPart)), firstPause
 	for {
 		if err := watchdog.Sleep(ctx, wait); err != nil {
 			return err

@@ -22,9 +22,11 @@ func demoCommand() *cobra.Command {
 		Use:   "demo",
 		Short: "play a made-up drive and show it from both sides",
 		Long: `demo makes up a drive on a proving ground, with stops and a tunnel, and plays it
-with small clips of a test pattern. It needs no recordings and takes less than a
-minute. What an outsider and what the key holder see of it is shown at the end,
-and in report.html.
+with small clips of a test pattern. Meanwhile the vehicle verifies a firmware
+that a release desk has signed; after the drive an older one is put back, which
+it must refuse. demo needs no recordings and takes less than a minute. What an
+outsider, the key holder and the release desk see of it is shown at the end, and
+in report.html.
 
 --json prints {title, passed, checks, made, version, options, drive, times,
 traffic, kills, search, objects}, as report.json in OUT has it.
@@ -37,7 +39,7 @@ wrong command line.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			r.o.Now = time.Now()
 			r.o.Generated()
-			r.o.Speed, r.o.Loops = demoSpeed, 1
+			r.o.Speed, r.o.Loops, r.o.Firmware = demoSpeed, 1, true
 			return r.run(cmd, bothSides)
 		},
 	}
@@ -67,6 +69,10 @@ func bothSides(w io.Writer, res bench.Result) {
 	}
 	p.text("The same without our software, from %s:", res.Out)
 	p.lines(h.Try, 3)
+	p.head("What the release desk sees: the vehicle's reports, signed by it, before the attack and after")
+	p.lines(res.Scenes.Desk.Reports, 6)
+	p.text("The same again, from there:")
+	p.lines(res.Scenes.Desk.Try, 3)
 }
 
 // paper prints indented text; a terminal that is gone is nothing to report to.

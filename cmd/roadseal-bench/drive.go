@@ -34,6 +34,8 @@ func (r *runFlags) add(cmd *cobra.Command, out string) {
 	f.StringVar(&r.o.Programs.Age, "age", "", "stock age command `FILE`; if given, it must open every object too")
 	cli.Files(cmd, "age")
 	programFlags(cmd, &r.o.Programs.Agent, &r.o.Programs.Collector)
+	f.StringVar(&r.o.Programs.Sign, "sign", "", "run the release desk with this roadseal-sign `FILE` (default: beside this program)")
+	cli.Files(cmd, "sign")
 }
 
 // programFlags are those of all verbs that run the programs.
@@ -51,7 +53,7 @@ func seedFlag(cmd *cobra.Command, seed *uint64) {
 
 // run makes the run and prints its outcome. tale is told more than the verdict.
 func (r *runFlags) run(cmd *cobra.Command, tale func(io.Writer, bench.Result)) error {
-	if err := r.o.Programs.Beside(); err != nil {
+	if err := r.o.Programs.Beside(r.o.Firmware); err != nil {
 		return cli.WithCode(cli.Usage, err)
 	}
 	stderr, terminal := cmd.ErrOrStderr().(*os.File)
@@ -111,6 +113,10 @@ the broker of the bench enforces its limits; not one may be violated. With
 --broker mosquitto, Debian's mosquitto runs in its place, with the configuration
 and access rules of docs/brokers.
 
+With --firmware, a release desk publishes a firmware that the vehicle verifies
+over that broker and reports; after the drive an older one is put back, which the
+vehicle must refuse.
+
 With --recorder, the camera fills its folder as that make does: folders, names,
 kinds, channels, sidecars, and clips that are locked before they are sealed or
 after they were delivered. With --hostile, the folder holds besides what must not
@@ -149,6 +155,7 @@ wrong command line.`,
 	f.DurationVar(&r.o.CutEvery, "cut-every", 0, "reset the link each `TIME`, 0 = never")
 	f.StringVar(&r.o.Profile, "broker-profile", "", "configure for, and enforce the limits of, `BROKER`: "+strings.Join(profile.Names(), ", "))
 	f.StringVar(&r.o.Broker, "broker", bench.Embedded, "run `BROKER`: embedded, or mosquitto (which must be installed)")
+	f.BoolVar(&r.o.Firmware, "firmware", false, "add a release desk and an attacker, as demo has them")
 	f.StringVar(&kill, "kill", "", "`KILLS` of processes in mid-upload: agent=N,collector=N,broker=N")
 	r.add(cmd, "")
 	cli.Required(cmd, "out")

@@ -42,7 +42,7 @@ func (b built) Run() int {
 		panic(err)
 	}
 	build := exec.Command("go", "build", "-buildvcs=false", "-o", dir,
-		"roadseal/cmd/roadseal-agent", "roadseal/cmd/roadseal-collector", "roadseal/cmd/roadseal-bench", "roadseal/cmd/roadseal-open", "filippo.io/age/cmd/age")
+		"roadseal/cmd/roadseal-agent", "roadseal/cmd/roadseal-collector", "roadseal/cmd/roadseal-bench", "roadseal/cmd/roadseal-open", "roadseal/cmd/roadseal-sign", "filippo.io/age/cmd/age")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		panic(fmt.Sprintf("cannot build the programs: %v\n%s", err, out))
@@ -53,7 +53,7 @@ func (b built) Run() int {
 // showSources looks at every source file, so that the test cache notices a
 // change: it sees what this process reads, not what the compiler does.
 func showSources() error {
-	for _, dir := range []string{"agent", "cmd", "crypto", "hal"} {
+	for _, dir := range []string{"agent", "cmd", "crypto", "firmware", "hal"} {
 		err := filepath.WalkDir(filepath.Join("../..", dir), func(path string, _ fs.DirEntry, err error) error {
 			if err == nil {
 				_, err = os.Stat(path)
@@ -111,7 +111,8 @@ func TestDemo(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "demo")
 	status, stdout, stderr := runBench(t, "demo", "--out", out, "--age", filepath.Join(bin, "age"), "--json")
 	r := passed(t, out, status, stderr)
-	for _, line := range []string{"What an outsider sees", "What the key holder sees", "0 found", "checks hold", filepath.Join(out, "report.html")} {
+	for _, line := range []string{"What an outsider sees", "What the key holder sees", "0 found", "What the release desk sees", "attempt: verified",
+		"attempt: refused, rollback, director, timestamp", "All 14 checks hold", filepath.Join(out, "report.html")} {
 		require.Contains(t, stderr, line)
 	}
 	require.True(t, r.Passed)
@@ -123,7 +124,7 @@ func TestDemo(t *testing.T) {
 	require.NoError(t, json.Unmarshal([]byte(stdout), &printed))
 	require.Equal(t, r, printed)
 	require.NoDirExists(t, filepath.Join(out, "work"))
-	for _, name := range []string{"store/pool", "opened/track.gpx", "key.txt", "report.html"} {
+	for _, name := range []string{"store/pool", "opened/track.gpx", "key.txt", "report.html", "releases/image/2.targets.json", "desk.txt", "ca.pem"} {
 		_, err := os.Stat(filepath.Join(out, name))
 		require.NoError(t, err)
 	}
@@ -159,7 +160,7 @@ func noise(t *testing.T, n int) string {
 // and through a broker that enforces the limits of another.
 func TestBrokers(t *testing.T) {
 	t.Parallel()
-	for _, option := range [][]string{{"--broker", "mosquitto"}, {"--broker-profile", "aws"}} {
+	for _, option := range [][]string{{"--broker", "mosquitto", "--firmware"}, {"--broker-profile", "aws", "--firmware"}} {
 		t.Run(option[1], func(t *testing.T) {
 			t.Parallel()
 			if _, err := mosquitto.Find("mosquitto"); err != nil && option[0] == "--broker" {

@@ -45,7 +45,7 @@ wrong command line.`,
   roadseal-bench recorders -o out/recorders --seed 7 --keep`,
 		Args: cli.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := o.Programs.Beside(); err != nil {
+			if err := o.Programs.Beside(false); err != nil {
 				return cli.WithCode(cli.Usage, err)
 			}
 			return runRecorders(cmd, o)

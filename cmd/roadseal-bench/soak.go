@@ -59,7 +59,7 @@ not be made, 2 wrong command line.`,
 }
 
 func runSoak(cmd *cobra.Command, o soak.Options, json bool) error {
-	if err := errors.Join(o.Check(), o.Programs.Beside()); err != nil {
+	if err := errors.Join(o.Check(), o.Programs.Beside(false)); err != nil {
 		return cli.WithCode(cli.Usage, err)
 	}
 	stderr, terminal := cmd.ErrOrStderr().(*os.File)

@@ -65,7 +65,7 @@ func runSpeed(cmd *cobra.Command, o speed.Options, json bool) error {
 	if err := o.Check(); err != nil {
 		return cli.WithCode(cli.Usage, err)
 	}
-	if err := o.Programs.Beside(); err != nil {
+	if err := o.Programs.Beside(false); err != nil {
 		return cli.WithCode(cli.Usage, err)
 	}
 	o.ARM = emulated(filepath.Dir(o.Programs.Bench))

@@ -34,6 +34,7 @@ func TestManual(t *testing.T) {
 			{"OUT/report.html, OUT/report.json", "what the run found"},
 			{"OUT/store", "the store of the run"},
 			{"OUT/key.txt", "the key of the run, which opens the store"},
+			{"OUT/releases, OUT/desk.txt, OUT/ca.pem", "the repository of the release desk, the key that opens what the vehicle reports to it, and the CA of the vehicle"},
 			{"OUT/work", "logs, keys, spools and capture of a run that found something"},
 		},
 		SeeAlso: []string{"roadseal-agent.1", "roadseal-collector.1", "roadseal-open.1", "strace.1"},

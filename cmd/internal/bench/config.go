@@ -16,7 +16,7 @@ const benchPattern = `(?P<time>[0-9]{8}_[0-9]{6})_(?P<kind>[NE])(?P<channel>[FR]
 type table map[string]any
 
 // agentConfig writes the agent's configuration and returns its path.
-func agentConfig(o Options, f folder, e enrolment, broker string) (string, error) {
+func agentConfig(o Options, f folder, e enrolment, d *office, broker string) (string, error) {
 	to := []string{e.reader.String()}
 	cam := table{"name": "dash", "path": f.recorder(), "rescan": "2s"}
 	if o.Recorder != "" {
@@ -44,19 +44,26 @@ func agentConfig(o Options, f folder, e enrolment, broker string) (string, error
 		"collector": table{"receipt_keys": []string{e.receiptKey}},
 		"bench":     table{"enabled": true},
 	}
+	if d != nil {
+		d.configure(conf)
+	}
 	return writeConfig(f.path("work/agent.toml"), conf)
 }
 
 // collectorConfig writes the collector's configuration and returns its path.
-func collectorConfig(o Options, f folder, e enrolment, broker string) (string, error) {
+func collectorConfig(o Options, f folder, e enrolment, d *office, broker string) (string, error) {
 	c := e.certs.Collector
-	return writeConfig(f.path("work/collector.toml"), table{
+	conf := table{
 		"broker": table{"address": broker, "server_name": pki.ServerName, "ca": e.certs.CA, "certificate": c.Certificate, "key": c.Key,
 			"profile": o.profile()},
 		"collector": table{"shards": []string{"00-ff"}, "receipt_key": f.receiptKey()},
 		"store":     table{"path": f.store()},
 		"bench":     table{"enabled": true},
-	})
+	}
+	if d != nil {
+		conf["repository"] = table{"path": f.served()}
+	}
+	return writeConfig(f.path("work/collector.toml"), conf)
 }
 
 func writeConfig(path string, conf table) (string, error) {

@@ -8,10 +8,16 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"roadseal/agent"
 	"roadseal/agent/config"
 	"roadseal/agent/policy"
+	"roadseal/cmd/internal/bench/desk"
 	"roadseal/cmd/internal/bench/player"
 	"roadseal/cmd/internal/bench/recorder"
+	"roadseal/cmd/internal/trip"
+	"roadseal/crypto/recipient"
+	"roadseal/firmware"
+	"roadseal/hal/durable"
 )
 
 // TestAgentTakesItsConfiguration reads what was written with the agent's own
@@ -28,7 +34,7 @@ func TestAgentTakesItsConfiguration(t *testing.T) {
 		require.NoError(t, err)
 		e, err := enrol(o, f)
 		require.NoError(t, err)
-		path, err := agentConfig(o, f, e, "127.0.0.1:1883")
+		path, err := agentConfig(o, f, e, nil, "127.0.0.1:1883")
 		require.NoError(t, err)
 		c, err := config.Load(path)
 		require.NoError(t, err)
@@ -52,7 +58,7 @@ func TestAgentTakesEveryRecorder(t *testing.T) {
 		require.NoError(t, err)
 		e, err := enrol(o, f)
 		require.NoError(t, err)
-		path, err := agentConfig(o, f, e, "127.0.0.1:1883")
+		path, err := agentConfig(o, f, e, nil, "127.0.0.1:1883")
 		require.NoError(t, err)
 		c, err := config.Load(path)
 		require.NoError(t, err)
@@ -63,6 +69,38 @@ func TestAgentTakesEveryRecorder(t *testing.T) {
 			require.True(t, ok, kind)
 		}
 	}
+}
+
+// TestAgentTakesAReleaseDesk: the stream of reports is for the desk's reader alone,
+// and nothing else is.
+func TestAgentTakesAReleaseDesk(t *testing.T) {
+	o := Options{Seed: 1, MaxAge: 5 * time.Second, Now: time.Now(), Firmware: true}
+	o.Programs.Collector = fakeCollector(t)
+	f, err := prepare(t.TempDir())
+	require.NoError(t, err)
+	e, err := enrol(o, f)
+	require.NoError(t, err)
+	_, reader, err := trip.NewKey(o.Now)
+	require.NoError(t, err)
+	path, err := agentConfig(o, f, e, &office{Desk: &desk.Desk{}, reader: reader}, "127.0.0.1:1883")
+	require.NoError(t, err)
+	c, err := config.Load(path)
+	require.NoError(t, err)
+	require.Equal(t, desk.Hardware, c.Firmware.Hardware)
+	st, ok := c.Streams.For(policy.Firmware)
+	require.True(t, ok)
+	require.Equal(t, []recipient.Key{reader}, st.To)
+	st, ok = c.Streams.For(policy.GNSS)
+	require.True(t, ok)
+	require.Equal(t, []recipient.Key{e.reader}, st.To)
+
+	require.NoError(t, provision(f))
+	d, err := durable.OpenExisting(filepath.Join(f.state(), agent.FirmwareDir))
+	require.NoError(t, err)
+	defer d.Close()
+	i, err := firmware.Installed(d)
+	require.NoError(t, err)
+	require.EqualValues(t, installedRelease, i.Counter)
 }
 
 // publicKey is one of an Ed25519 key that nobody has.

@@ -18,6 +18,11 @@ func (f folder) store() string  { return f.path("store") }
 func (f folder) opened() string { return f.path("opened") }
 func (f folder) key() string    { return f.path("key.txt") } // age key file of the reader
 
+// What stays of a run with a release desk.
+func (f folder) releases() string { return f.path("releases") } // the repository
+func (f folder) deskKey() string  { return f.path("desk.txt") } // age key file of who reads reports
+func (f folder) ca() string       { return f.path("ca.pem") }   // of the vehicle, which vouches for who signs them
+
 // What only a run that failed leaves, or one that was asked to keep it.
 func (f folder) work() string       { return f.path("work") }
 func (f folder) pki() string        { return f.path("work/pki") }
@@ -28,7 +33,10 @@ func (f folder) run() string        { return f.path("work/run") }
 func (f folder) logs() string       { return f.path("work/logs") }
 func (f folder) capture() string    { return f.path("work/capture") }
 func (f folder) receiptKey() string { return f.path("work/receipt.key") }
-func (f folder) serial() string     { return f.path("work/gnss") } // link to the pseudo terminal
+func (f folder) serial() string     { return f.path("work/gnss") }    // link to the pseudo terminal
+func (f folder) desk() string       { return f.path("work/desk") }    // keys of those who sign
+func (f folder) served() string     { return f.path("work/served") }  // what vehicles get of the repository
+func (f folder) earlier() string    { return f.path("work/earlier") } // the same before the newest release
 
 // marker tells a folder that a run made from any other: only that may be
 // emptied.

@@ -45,6 +45,9 @@ type Options struct {
 	// agent and collector are configured and whose limits the embedded one
 	// enforces; "" = none.
 	Broker, Profile string
+	// Firmware adds a release desk, whose release the vehicle verifies, and an
+	// attacker who puts an earlier one back.
+	Firmware bool
 
 	Programs Programs
 	Tell     Teller
@@ -55,19 +58,26 @@ type Programs struct {
 	Bench     string // this program: the broker is one of its verbs
 	Agent     string
 	Collector string
+	Sign      string // roadseal-sign, where there is a release desk
 	Age       string // stock age; "" = not asked
 }
 
-// Beside fills empty paths with the programs that lie beside the running one.
-func (p *Programs) Beside() error {
+// Beside fills empty paths with the programs that lie beside the running one. That
+// of the release desk is looked for where there is one.
+func (p *Programs) Beside(desk bool) error {
 	self, err := os.Executable()
 	if err != nil {
 		return fmt.Errorf("cannot find the own program: %w", err)
 	}
-	for _, x := range []struct {
+	type program struct {
 		path *string
 		name string
-	}{{&p.Bench, filepath.Base(self)}, {&p.Agent, "roadseal-agent"}, {&p.Collector, "roadseal-collector"}} {
+	}
+	all := []program{{&p.Bench, filepath.Base(self)}, {&p.Agent, "roadseal-agent"}, {&p.Collector, "roadseal-collector"}}
+	if desk {
+		all = append(all, program{&p.Sign, "roadseal-sign"})
+	}
+	for _, x := range all {
 		if *x.path == "" {
 			*x.path = filepath.Join(filepath.Dir(self), x.name)
 		}

@@ -45,11 +45,13 @@ func TestOptionsAreChecked(t *testing.T) {
 
 func TestProgramsAreLookedForBesideTheBench(t *testing.T) {
 	p := Programs{Bench: "/bin/true", Agent: "/bin/true"}
-	require.ErrorContains(t, p.Beside(), "cannot find roadseal-collector")
-	require.ErrorContains(t, p.Beside(), "--collector PATH")
+	require.ErrorContains(t, p.Beside(false), "cannot find roadseal-collector")
+	require.ErrorContains(t, p.Beside(false), "--collector PATH")
 	p = Programs{Agent: "/bin/true", Collector: "/bin/true", Age: "/gone"}
-	require.ErrorContains(t, p.Beside(), "cannot find age")
+	require.ErrorContains(t, p.Beside(false), "cannot find age")
 	p.Age = "/bin/true"
-	require.NoError(t, p.Beside())
+	require.NoError(t, p.Beside(false))
+	require.ErrorContains(t, p.Beside(true), "cannot find roadseal-sign")
+	require.ErrorContains(t, p.Beside(true), "--sign PATH")
 	require.NotEmpty(t, p.Bench)
 }

@@ -17,6 +17,7 @@ import (
 	"roadseal/cmd/internal/bench/process"
 	"roadseal/cmd/internal/bench/shaper"
 	"roadseal/cmd/internal/broker/mosquitto"
+	"roadseal/cmd/internal/trip"
 )
 
 // rig is the machinery of a run: broker, link, collector, agent and the
@@ -25,6 +26,7 @@ type rig struct {
 	o        Options
 	f        folder
 	enrolled enrolment
+	office   *office // nil: there is no release desk
 
 	line             *player.Port
 	link             *shaper.Link
@@ -41,16 +43,29 @@ type rig struct {
 const patience = 60 * time.Second
 
 // newRig makes what is needed before the first process.
-func newRig(o Options, f folder) (*rig, error) {
+func newRig(ctx context.Context, o Options, f folder) (*rig, error) {
 	r := &rig{o: o, f: f, running: map[string]*process.Process{}}
 	var err error
 	if r.enrolled, err = enrol(o, f); err != nil {
 		return nil, err
 	}
+	if o.Firmware {
+		if r.office, err = openOffice(ctx, o, f, r.enrolled); err != nil {
+			return nil, err
+		}
+	}
 	if r.line, err = player.OpenPort(f.serial()); err != nil {
 		return nil, err
 	}
 	return r, nil
+}
+
+// keys are those that open something in the store.
+func (r *rig) keys() trip.Keys {
+	if r.office == nil {
+		return r.enrolled.keys
+	}
+	return append(r.enrolled.keys[:len(r.enrolled.keys):len(r.enrolled.keys)], r.office.keys...)
 }
 
 // start brings up the broker and the link, then the collector and the agent.
@@ -62,13 +77,13 @@ func (r *rig) start(ctx context.Context) (err error) {
 	if r.link, err = shaper.New(r.broker, r.o.Rate); err != nil {
 		return err
 	}
-	if r.collector, err = collectorConfig(r.o, r.f, r.enrolled, r.broker); err != nil {
+	if r.collector, err = collectorConfig(r.o, r.f, r.enrolled, r.office, r.broker); err != nil {
 		return err
 	}
 	if err := r.startCollector(); err != nil {
 		return err
 	}
-	if r.agent, err = agentConfig(r.o, r.f, r.enrolled, r.link.Address()); err != nil {
+	if r.agent, err = agentConfig(r.o, r.f, r.enrolled, r.office, r.link.Address()); err != nil {
 		return err
 	}
 	return r.startAgent()

@@ -45,7 +45,7 @@ func Run(ctx context.Context, o Options) (res Result, err error) {
 
 func runIn(ctx context.Context, o Options, f folder, rec player.Recording) (res Result, err error) {
 	begin := time.Now()
-	rig, err := newRig(o, f)
+	rig, err := newRig(ctx, o, f)
 	if err != nil {
 		return res, err
 	}
@@ -59,7 +59,11 @@ func runIn(ctx context.Context, o Options, f folder, rec player.Recording) (res 
 	}
 	o.Tell.Step("The key holder opens the store, and an outsider searches it.")
 	res.Out = string(f)
-	if res.Report, res.Scenes, err = judge.Judge(ctx, s.evidence()); err != nil {
+	evidence, err := s.evidence()
+	if err != nil {
+		return res, err
+	}
+	if res.Report, res.Scenes, err = judge.Judge(ctx, evidence); err != nil {
 		return res, err
 	}
 	res.Report.Times.Total = time.Since(begin).Seconds()

@@ -63,7 +63,7 @@ func newSession(o Options, f folder, rec player.Recording, r *rig) (*session, er
 	}
 	s := &session{o: o, f: f, rec: rec, rig: r,
 		tail: capture.Follow(f.capture()), ledger: capture.NewLedger(), topics: map[string]bool{},
-		holder: judge.NewHolder(f.store(), r.enrolled.keys), chaos: newChaos(o.Kill, o.Seed),
+		holder: judge.NewHolder(f.store(), r.keys()), chaos: newChaos(o.Kill, o.Seed),
 		fixesDone: make(chan time.Time, 1), clipsDone: make(chan []player.Clip, 1)}
 	return s, s.load(length, start.UTC())
 }
@@ -123,6 +123,11 @@ func (s *session) drive(ctx context.Context) error {
 	}
 	if s.gaveUp == "" {
 		s.o.Tell.Step("Everything is in the store and has its receipt: %d objects.", s.ledger.Receipts())
+		if s.o.Firmware {
+			if err := s.putBack(ctx); err != nil {
+				return err
+			}
+		}
 	}
 	return s.stop()
 }
@@ -132,7 +137,7 @@ func (s *session) drive(ctx context.Context) error {
 func (s *session) stop() error {
 	s.o.Tell.Step("The vehicle is switched off.")
 	took, err := s.rig.stop(agentName)
-	s.stopped = took
+	s.stopped = max(s.stopped, took)
 	if last, fault := health.Read(s.f.run()); fault == nil {
 		s.resent = last.Uplink.Resent
 	}
@@ -143,7 +148,7 @@ func (s *session) stop() error {
 		_, e := s.rig.stop(name)
 		err = errors.Join(err, e)
 	}
-	s.stopFault = err
+	s.stopFault = errors.Join(s.stopFault, err)
 	if s.violations, err = s.rig.violations(); err != nil {
 		return err
 	}
@@ -251,7 +256,7 @@ func (s *session) played() bool { return s.clips != nil && !s.lastFix.IsZero() }
 
 // arrived reports whether the key holder has everything and the vehicle knows.
 func (s *session) arrived() (bool, error) {
-	if !s.played() || s.field != nil && !s.field.Met() || s.missing() > 0 || s.holder.Fixes < s.fixes() {
+	if !s.played() || s.o.Firmware && !s.holder.Updated() || s.field != nil && !s.field.Met() || s.missing() > 0 || s.holder.Fixes < s.fixes() {
 		return false, nil
 	}
 	n, err := undelivered(s.f.state())
@@ -281,8 +286,10 @@ func undelivered(state string) (int, error) {
 }
 
 // evidence is what the run has left behind for the judge.
-func (s *session) evidence() judge.Evidence {
+func (s *session) evidence() (judge.Evidence, error) {
+	desk, err := s.desk()
 	e := judge.Evidence{
+		Desk:      desk,
 		Recording: s.rec, Loops: s.o.Loops, Speed: s.o.Speed, Plan: s.all(), Clips: append(s.oldClips, s.clips...), Kill: s.o.Kill, Cuts: s.cuts, GaveUp: s.gaveUp, Profile: s.o.Profile, Violations: s.violations,
 		Store: s.f.store(), Opened: s.f.opened(), Keys: s.rig.enrolled.keys, Mark: s.rig.enrolled.mark, Number: s.rig.enrolled.vehicle,
 		Places: []judge.Place{{Name: "store", Dir: s.f.store()}, {Name: "state and spool", Dir: s.f.state()}, {Name: "status", Dir: s.f.run()},
@@ -300,5 +307,5 @@ func (s *session) evidence() judge.Evidence {
 	r.Drive.Recording, r.Drive.Recorder = s.o.Name, s.o.Recorder
 	r.Traffic.WireUp, r.Traffic.WireDown = s.rig.link.Counts()
 	r.Traffic.PeakMemory, r.Traffic.ResentBytes = s.rig.memory, s.resent
-	return e
+	return e, err
 }

@@ -43,6 +43,7 @@ func TestWhatARunWaitsFor(t *testing.T) {
 		"a segment is missing":     func(s *session) { delete(s.holder.Segments, "a.mp4") },
 		"a lock is not known yet":  func(s *session) { s.holder.Classes[envelope.Name{1}] = 3 },
 		"a fix is missing":         func(s *session) { s.holder.Fixes = 9 },
+		"no release is verified":   func(s *session) { s.o.Firmware = true },
 		"an object has no receipt": func(*session) { require.NoError(t, os.WriteFile(owed, nil, 0o600)) },
 	} {
 		s := over()

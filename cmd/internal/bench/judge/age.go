@@ -16,9 +16,9 @@ import (
 // openWithAge opens an object with the stock age command, and demands what
 // crypto/envelope/FORMAT.md promises to whoever has nothing else: head -c LENGTH is the original,
 // tail -c 1024 is the record.
-func openWithAge(ctx context.Context, age, key string, it item) error {
+func openWithAge(ctx context.Context, age string, it item) error {
 	var stderr bytes.Buffer
-	cmd := exec.CommandContext(ctx, age, "-d", "-i", key, it.path)
+	cmd := exec.CommandContext(ctx, age, "-d", "-i", it.key, it.path)
 	cmd.Stderr = &stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {

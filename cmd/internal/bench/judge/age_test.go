@@ -25,7 +25,7 @@ func fakeAge(t *testing.T, output []byte, status int) string {
 // it is one that is wrong.
 func TestWhatAgeMustGive(t *testing.T) {
 	s := newStage(t)
-	l, err := openAll(t.Context(), s.Store, s.Opened, s.Keys)
+	l, err := openAll(t.Context(), s.Store, s.Opened, s.Keys, s.KeyFile)
 	require.NoError(t, err)
 	require.Len(t, l.items, 7)
 	it := l.items[len(l.items)-1]
@@ -49,14 +49,14 @@ func TestWhatAgeMustGive(t *testing.T) {
 		"at the end of":             {append(content, make([]byte, 2000)...), 0},
 		"another record":            {append(content[:len(content):len(content)], other...), 0},
 	} {
-		err := openWithAge(t.Context(), fakeAge(t, c.output, c.status), s.KeyFile, it)
+		err := openWithAge(t.Context(), fakeAge(t, c.output, c.status), it)
 		if want == "" {
 			require.NoError(t, err)
 			continue
 		}
 		require.ErrorContains(t, err, want)
 	}
-	require.ErrorContains(t, openWithAge(t.Context(), "/gone", s.KeyFile, it), "cannot run age")
+	require.ErrorContains(t, openWithAge(t.Context(), "/gone", it), "cannot run age")
 }
 
 func TestAgeIsOneOfTheChecks(t *testing.T) {

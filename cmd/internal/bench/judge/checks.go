@@ -51,7 +51,7 @@ func (e Evidence) checkAge(ctx context.Context, v *verdict, l loot) error {
 	}
 	var bad []string
 	for _, it := range l.items {
-		if err := openWithAge(ctx, e.Age, e.KeyFile, it); err != nil {
+		if err := openWithAge(ctx, e.Age, it); err != nil {
 			bad = append(bad, err.Error())
 		}
 		if err := ctx.Err(); err != nil {

@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"roadseal/agent/track"
 	"roadseal/cmd/internal/trip"
 	"roadseal/crypto/envelope"
+	"roadseal/firmware/report"
 )
 
 // A Holder is the key holder, who looks into the store while the run goes on. It
@@ -22,6 +24,7 @@ type Holder struct {
 	Segments map[string]envelope.Name // object of each segment, by the recorder's file name
 	Classes  map[envelope.Name]int    // in which it was seen last
 	Fixes    int
+	Attempts []report.Attempt // to update, that the vehicle has reported; for a holder with the release desk's key
 }
 
 // NewHolder makes a key holder for the store of a collector.
@@ -57,9 +60,24 @@ func (h *Holder) Look(ctx context.Context) error {
 	case fault != nil:
 		return fmt.Errorf("cannot open an object of the store: %w", fault)
 	case counts.Others > 0:
-		return fmt.Errorf("%d objects of the store are sealed to others", counts.Others)
+		return fmt.Errorf("%d objects of the store are sealed to others than who reads them here", counts.Others)
 	}
 	return nil
+}
+
+// Updated reports whether the vehicle has said that it verified a release.
+func (h *Holder) Updated() bool {
+	return slices.ContainsFunc(h.Attempts, func(a report.Attempt) bool { return a.Result == report.Verified })
+}
+
+// Attacked returns the first attack that the vehicle has told of.
+func (h *Holder) Attacked() (attack string, ok bool) {
+	for _, a := range h.Attempts {
+		if a.Attack != "" {
+			return a.Attack, true
+		}
+	}
+	return "", false
 }
 
 func (h *Holder) take(e *trip.Entry) error {
@@ -69,7 +87,7 @@ func (h *Holder) take(e *trip.Entry) error {
 	}
 	_, known := h.Classes[e.Name]
 	h.Classes[e.Name] = class
-	if !trip.IsTrack(e.Record) {
+	if !trip.IsTrack(e.Record) && e.Record.Stream != FirmwareStream {
 		h.Segments[e.Record.File.Reveal()] = e.Name
 		return nil
 	}
@@ -78,6 +96,13 @@ func (h *Holder) take(e *trip.Entry) error {
 	}
 	var content bytes.Buffer
 	if _, err := e.WriteTo(&content); err != nil {
+		return err
+	}
+	if e.Record.Stream == FirmwareStream {
+		r, err := report.Open(content.Bytes())
+		if err == nil {
+			h.Attempts = append(h.Attempts, r.Attempt)
+		}
 		return err
 	}
 	b, err := track.Parse(&content)

@@ -43,6 +43,7 @@ type Evidence struct {
 	Device string          // id of the vehicle
 
 	Hostile *Hostile // nil: the recorder's folder was a good one
+	Desk    *Desk    // nil: there was no release desk
 
 	Started   time.Time     // the agent's first start
 	Stopped   time.Duration // what the agent took to end
@@ -62,7 +63,7 @@ type Hostile struct {
 // error.
 func Judge(ctx context.Context, e Evidence) (report.Report, report.Scenes, error) {
 	r := e.Report
-	l, err := openAll(ctx, e.Store, e.Opened, e.Keys)
+	l, desk, err := e.open(ctx)
 	if err != nil {
 		return r, report.Scenes{}, err
 	}
@@ -85,6 +86,10 @@ func Judge(ctx context.Context, e Evidence) (report.Report, report.Scenes, error
 		return r, report.Scenes{}, err
 	}
 	e.checkTraffic(v, l)
+	reports, err := e.checkFirmware(ctx, v, l, desk)
+	if err != nil {
+		return r, report.Scenes{}, err
+	}
 	e.checkKills(v)
 	if e.Profile != "" {
 		v.check("no limit of the broker was violated", e.Violations == 0, "%d times a client was cut off by a broker that enforces the limits of %s", e.Violations, e.Profile)
@@ -97,6 +102,7 @@ func Judge(ctx context.Context, e Evidence) (report.Report, report.Scenes, error
 	e.checkCuts(v)
 	r.Passed = len(r.Failed()) == 0
 	scenes, err := e.scenes(l)
+	scenes.Desk = e.deskScene(desk, reports)
 	return r, scenes, err
 }
 

@@ -105,10 +105,14 @@ func (s *stage) sealTrack(fixes []player.Position) envelope.Name {
 
 // seal puts an object into the store and enters its receipt.
 func (s *stage) seal(class int, content []byte, rec record.Record) envelope.Name {
+	return s.sealTo(s.Keys, class, content, rec)
+}
+
+func (s *stage) sealTo(keys trip.Keys, class int, content []byte, rec record.Record) envelope.Name {
 	s.sequence++
 	rec.Clock, rec.Boot, rec.Sequence, rec.Vehicle = "gnss", 1, s.sequence, red.Text(s.Number)
 	var sealed bytes.Buffer
-	out, err := seal.Object(&sealed, bytes.NewReader(content), rec, s.Keys.Recipients(), envelope.DefaultSlots)
+	out, err := seal.Object(&sealed, bytes.NewReader(content), rec, keys.Recipients(), envelope.DefaultSlots)
 	require.NoError(s.t, err)
 	dir := filepath.Join(s.Store, "pool", string(rune('0'+class)))
 	require.NoError(s.t, os.MkdirAll(dir, 0o700))

@@ -10,6 +10,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 
 	"roadseal/cmd/internal/bench/player"
@@ -29,6 +30,7 @@ type item struct {
 	file   string   // the recorder's name; "" for a track
 	record record.Record
 	sum    [32]byte // of the content
+	key    string   // age key file that opens it
 }
 
 // loot is all that the key holder gets out of a store.
@@ -37,11 +39,51 @@ type loot struct {
 	faults []string // of objects that do not open or are not in order
 	twice  int      // objects that are in the store under a second class, or sealed twice
 	trips  []trip.Trip
+	others int // objects that are sealed to others
 }
 
-// openAll opens every object of the store and leaves its content in opened,
-// with the track once more as GPX.
-func openAll(ctx context.Context, store, opened string, keys trip.Keys) (loot, error) {
+// open opens the store, for the key holder and for the release desk: loot is that
+// of both, desk that of the desk alone. The track is left once more as GPX.
+func (e Evidence) open(ctx context.Context) (all, desk loot, err error) {
+	if all, err = openAll(ctx, e.Store, e.Opened, e.Keys, e.KeyFile); err != nil {
+		return all, desk, err
+	}
+	if e.Desk != nil {
+		if desk, err = openAll(ctx, e.Store, e.Opened, e.Desk.Keys, e.Desk.KeyFile); err != nil {
+			return all, desk, err
+		}
+		all.join(desk)
+	}
+	if all.others > 0 {
+		all.faults = append(all.faults, fmt.Sprintf("%d objects are sealed to others than who reads them here", all.others))
+	}
+	return all, desk, writeGPX(filepath.Join(e.Opened, "track.gpx"), all.trips)
+}
+
+// join adds the loot of another reader of the same store. What that one opens is
+// no longer sealed to others.
+func (l *loot) join(o loot) {
+	for _, f := range o.faults {
+		if !slices.Contains(l.faults, f) {
+			l.faults = append(l.faults, f)
+		}
+	}
+	l.items, l.twice, l.others = append(l.items, o.items...), l.twice+o.twice, l.others-len(o.items)
+	l.trips = append(l.trips, o.trips...)
+}
+
+// distinct are the names of the objects.
+func (l loot) distinct() map[envelope.Name]bool {
+	names := map[envelope.Name]bool{}
+	for _, it := range l.items {
+		names[it.name] = true
+	}
+	return names
+}
+
+// openAll opens every object of the store that is for the keys, and leaves its
+// content in opened.
+func openAll(ctx context.Context, store, opened string, keys trip.Keys, keyFile string) (loot, error) {
 	var l loot
 	out := trip.NewOutput(opened, false)
 	var tracks trip.Tracks
@@ -55,6 +97,7 @@ func openAll(ctx context.Context, store, opened string, keys trip.Keys) (loot, e
 		if err != nil {
 			return err
 		}
+		it.key = keyFile
 		l.items = append(l.items, it)
 		if trip.IsTrack(e.Record) {
 			return tracks.Add(e)
@@ -64,13 +107,10 @@ func openAll(ctx context.Context, store, opened string, keys trip.Keys) (loot, e
 	if err = errors.Join(err, out.Close()); err != nil {
 		return l, err
 	}
-	if counts.Others > 0 {
-		l.faults = append(l.faults, fmt.Sprintf("%d objects are sealed to others", counts.Others))
-	}
-	l.twice = counts.Twice + tracks.Twice
+	l.twice, l.others = counts.Twice+tracks.Twice, counts.Others
 	l.findCopies(files)
 	l.trips = tracks.Trips()
-	return l, writeGPX(filepath.Join(opened, "track.gpx"), l.trips)
+	return l, nil
 }
 
 // findCopies notes under which other classes each object is.

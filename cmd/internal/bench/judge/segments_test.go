@@ -65,7 +65,7 @@ func (s *stage) deliver(i, class int, change func(*record.Record)) envelope.Name
 
 // find returns the paths of segment i in the store.
 func (s *stage) find(i int) (paths []string) {
-	l, err := openAll(s.t.Context(), s.Store, s.t.TempDir(), s.Keys)
+	l, err := openAll(s.t.Context(), s.Store, s.t.TempDir(), s.Keys, s.KeyFile)
 	require.NoError(s.t, err)
 	for _, it := range l.items {
 		if it.sum == s.Clips[i].SHA256 {

@@ -63,6 +63,7 @@ func sample(t *testing.T) (report.Report, report.Scenes) {
 		Dump:    []string{"00001890  9f 22 01 5c aa 41 0e 77  5c 19 b2 c3 d4 e5 f6 07  |.\"..A.w........|"},
 	}
 	s.Holder = report.Holder{Record: []string{"roadseal/1", "length: 48490", "media-type: video/mp4"}, Try: []string{"sha256sum store/pool/*/*"}}
+	s.Desk = report.Desk{Reports: []string{"attempt: refused, rollback"}, Try: []string{"roadseal-sign firmware verify releases"}}
 	return r, s
 }
 
@@ -85,6 +86,9 @@ func TestPageOfARunThatHolds(t *testing.T) {
 	require.Contains(t, html, "All 2 checks hold")
 	require.Contains(t, html, "<b>10</b><span>of 10 segments back, byte for byte</span>")
 	require.Contains(t, html, "nothing found")
+	require.Contains(t, html, "What the release desk sees")
+	require.Contains(t, html, "attempt: refused, rollback\n")
+	require.Contains(t, html, "roadseal-sign firmware verify releases\n")
 	require.NotContains(t, html, "Killed in mid-upload")
 	require.Contains(t, html, `class="gap" d="M`, "the tunnel is a gap")
 	require.NotContains(t, html, "NaN")
@@ -125,6 +129,7 @@ func TestPageOfARunThatGotNothing(t *testing.T) {
 	require.NotContains(t, html, "Inf")
 	html, _ = write(t, report.Report{Title: "x"}, report.Scenes{})
 	require.NotContains(t, html, "line of the track")
+	require.NotContains(t, html, "release desk", "there was none")
 }
 
 func TestLongRunMakesAShortPage(t *testing.T) {

@@ -6,6 +6,7 @@ type Scenes struct {
 	Clips    []Clip
 	Outsider Outsider
 	Holder   Holder
+	Desk     Desk
 }
 
 // A Point is one fix as the key holder reads it.
@@ -34,4 +35,11 @@ type Outsider struct {
 type Holder struct {
 	Record []string // lines of the text record
 	Try    []string // commands that do the same without our software
+}
+
+// Desk is what the release desk reads of the vehicle's reports; empty if there was
+// none.
+type Desk struct {
+	Reports []string // lines
+	Try     []string // commands that read them again
 }
