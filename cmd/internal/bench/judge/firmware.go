@@ -116,9 +116,10 @@ func (e Evidence) deskScene(l loot, reports []desk.Reading) (sc report.Desk) {
 		}
 	}
 	if len(l.items) > 0 {
+		last := slices.MaxFunc(l.items, func(a, b item) int { return strings.Compare(a.Opened, b.Opened) }) // names begin with the start
 		sc.Try = []string{
 			"roadseal-open open store -i desk.txt -o reports",
-			"roadseal-sign firmware report reports/" + l.items[0].Opened + " --ca ca.pem",
+			"roadseal-sign firmware report reports/" + last.Opened + " --ca ca.pem",
 			"roadseal-sign firmware verify releases",
 		}
 	}
