@@ -61,7 +61,11 @@ func (j *job) run(work func() error) error {
 	if err := j.begin(); err != nil {
 		return err
 	}
-	return j.end(work())
+	err := j.end(work())
+	if _, ok := errors.AsType[*release.PlanError](err); ok {
+		return cli.Config(err)
+	}
+	return err
 }
 
 // keys opens private files and notes whose they are.

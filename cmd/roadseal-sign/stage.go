@@ -33,7 +33,7 @@ Exit status: 0 done, 1 failed, 2 wrong command line or plan.`,
 		RunE: func(_ *cobra.Command, args []string) error {
 			return j.run(func() error {
 				if err := j.InFile(plan); err != nil {
-					return err
+					return cli.Config(err)
 				}
 				docs, err := release.Init(args[0], plan, j.stamp())
 				if err != nil {
@@ -93,7 +93,7 @@ func (j *job) adopt(r *release.Repo, plan string) error {
 		return nil
 	}
 	if err := j.InFile(plan); err != nil {
-		return err
+		return cli.Config(err)
 	}
 	return r.Adopt(plan)
 }

@@ -100,9 +100,22 @@ func (r *RepositoryPlan) role(name string) (RolePlan, bool) {
 	return d.role(), ok
 }
 
+// A PlanError says what is wrong with a plan.
+type PlanError struct{ error }
+
+func (e *PlanError) Unwrap() error { return e.error }
+
 // LoadPlan reads a plan and the public files NAME.pub of its people, which lie
-// in the folder keys.
+// in the folder keys. Its errors are of type *PlanError.
 func LoadPlan(path, keys string) (*Plan, error) {
+	p, err := loadPlan(path, keys)
+	if err != nil {
+		return nil, &PlanError{err}
+	}
+	return p, nil
+}
+
+func loadPlan(path, keys string) (*Plan, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the plan %s: %w", path, reason(err))
