@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 	"golang.org/x/term"
 
 	"roadseal/cmd/internal/cli"
@@ -114,6 +115,11 @@ func ask(prompt string) (string, error) {
 		return "", fmt.Errorf("cannot ask for the passphrase: %w; hint: --passphrase-file", errNoTerminal)
 	}
 	defer tty.Close()
+	shown, err := hide(tty)
+	if err != nil {
+		return "", fmt.Errorf("cannot ask for the passphrase: %w", err)
+	}
+	defer shown()
 	if _, err := io.WriteString(tty, prompt); err != nil {
 		return "", fmt.Errorf("cannot ask for the passphrase: %w", err)
 	}
@@ -123,6 +129,21 @@ func ask(prompt string) (string, error) {
 		return "", fmt.Errorf("cannot ask for the passphrase: %w", err)
 	}
 	return string(secret), nil
+}
+
+// hide switches the echo of a terminal off, before there is a prompt: whoever
+// pastes at once would see the secret. shown switches it on again.
+func hide(tty *os.File) (shown func(), err error) {
+	before, err := unix.IoctlGetTermios(int(tty.Fd()), unix.TCGETS)
+	if err != nil {
+		return nil, err
+	}
+	mode := *before
+	mode.Lflag &^= unix.ECHO
+	if err := unix.IoctlSetTermios(int(tty.Fd()), unix.TCSETS, &mode); err != nil {
+		return nil, err
+	}
+	return func() { _ = unix.IoctlSetTermios(int(tty.Fd()), unix.TCSETS, before) }, nil // the terminal may be gone
 }
 
 // askNew asks for a new passphrase, twice.
