@@ -312,6 +312,16 @@ func TestBrokenCollector(t *testing.T) {
 	require.Contains(t, stderr, "roadseal-bench: collector ended: exit status 1; its log ends with: no disk")
 }
 
+// TestBrokenDesk: so does one whose release desk cannot work.
+func TestBrokenDesk(t *testing.T) {
+	t.Parallel()
+	fake := filepath.Join(t.TempDir(), "sign")
+	require.NoError(t, os.WriteFile(fake, []byte("#!/bin/sh\n[ $1 = key ] && exit 0\necho no plan >&2; exit 1\n"), 0o700))
+	status, _, stderr := runBench(t, "demo", "--sign", fake)
+	require.Equal(t, cli.Failed, status)
+	require.Contains(t, stderr, "roadseal-bench: roadseal-sign firmware init: exit status 1: no plan")
+}
+
 func TestWrongCommandLine(t *testing.T) {
 	t.Parallel()
 	full := t.TempDir()

@@ -248,6 +248,9 @@ func (s *session) look(ctx context.Context, clock player.Clock) (done bool, err 
 	if time.Since(s.moved) > patience {
 		s.gaveUp = fmt.Sprintf("nothing moved for %s: %d of %d segments and %d of %d fixes had arrived", patience,
 			s.segments()-s.missing(), s.segments(), s.holder.Fixes, s.fixes())
+		if s.o.Firmware && !s.holder.Updated() {
+			s.gaveUp += ", and no report of a verified release"
+		}
 	}
 	return s.gaveUp != "", nil
 }

@@ -59,7 +59,7 @@ func (e Evidence) checkFirmware(ctx context.Context, v *verdict, all, l loot) (r
 	var kept fw.Image
 	held := json.Unmarshal(e.Desk.Kept, &kept) == nil && e.Desk.newest(&kept)
 	v.check("an old release that is put back is refused by its name", took >= 0 && slices.Equal(attacks, []string{putBack}) && held,
-		"reported: %s; what was verified before is kept: %t", strings.Join(attacks, ", "), held)
+		"reported: %s; what was verified before is kept: %t", cmp.Or(strings.Join(attacks, ", "), "no attack"), held)
 	v.check("what the vehicle reports is signed by it, for the release desk alone", len(bad) == 0 && len(reports) > 0, "%d reports, each names the one before%s", len(reports), first(bad))
 	return reports, nil
 }
