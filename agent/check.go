@@ -47,7 +47,7 @@ type checker struct {
 type CheckOptions struct {
 	Config  *config.Config
 	Build   time.Time // of the software: no trusted time is earlier
-	Offline bool      // leave the broker alone
+	Offline bool      // leave the broker and [firmware] url alone
 	Root    string    // where /proc, /run/udev, /etc and /lib of the machine are found; "" is /
 }
 
@@ -80,6 +80,9 @@ func Check(ctx context.Context, o CheckOptions) []Finding {
 	k.cameras(ctx)
 	k.streams()
 	k.firmware()
+	if !o.Offline {
+		k.server(ctx)
+	}
 	switch {
 	case o.Offline:
 	case running:

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"roadseal/agent/config"
@@ -85,7 +87,7 @@ func (a *Agent) verify(o firmware.Options) (down uplink.Downloads, err error) {
 		d := downlink.New()
 		from, down = d, d
 	} else {
-		if a.https, err = a.repositories(); err != nil {
+		if a.https, err = repositories(a.cfg, a.clock, false); err != nil {
 			return nil, err
 		}
 		from = a.https
@@ -105,18 +107,18 @@ func (a *Agent) verify(o firmware.Options) (down uplink.Downloads, err error) {
 
 // repositories is the way to [firmware] url. Its server is judged as the broker
 // is: by the CA of [broker] and by trusted time.
-func (a *Agent) repositories() (*fetch.HTTPS, error) {
-	address, err := fetch.ParseURL(a.cfg.Firmware.URL)
+func repositories(c *config.Config, clock *mtls.Clock, once bool) (*fetch.HTTPS, error) {
+	address, err := fetch.ParseURL(c.Firmware.URL)
 	if err != nil {
 		return nil, fmt.Errorf("[firmware] url: %w", err)
 	}
-	o := TLS(a.cfg, a.clock)
+	o := TLS(c, clock)
 	o.ServerName = address.Hostname()
-	conf, _, err := mtls.Client(o)
+	conf, id, err := mtls.Client(o)
 	if err != nil {
 		return nil, err
 	}
-	return fetch.NewHTTPS(fetch.Options{URL: a.cfg.Firmware.URL, Device: a.identity.CommonName, TLS: conf})
+	return fetch.NewHTTPS(fetch.Options{URL: c.Firmware.URL, Device: id.CommonName, TLS: conf, Once: once})
 }
 
 // lookForUpdates verifies what is new until ctx ends.
@@ -158,4 +160,35 @@ func (k *checker) firmware() {
 		return
 	}
 	k.add(OK, "installed", "%s, release counter %d", image.Path, image.Counter)
+}
+
+// fetching is how long the server at [firmware] url has for both roots.
+const fetching = 30 * time.Second
+
+// notBroker is for what crypto/mtls says of the other end.
+var notBroker = strings.NewReplacer("the broker", "the server", "a broker", "a server")
+
+// server fetches from [firmware] url what every published repository has.
+func (k *checker) server(ctx context.Context) {
+	if k.cfg.Firmware == nil || k.cfg.Firmware.URL == "" {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, fetching)
+	defer cancel()
+	h, err := repositories(k.cfg, k.clock, true)
+	if err == nil {
+		defer h.Close()
+		for _, root := range []string{firmware.Director, firmware.Images} {
+			if err == nil {
+				_, err = h.Fetch(ctx, root+"/1.root.json", signed.MaxRoot)
+			}
+		}
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("%w; hint: url is that of the folder in which the folders director and image lie", err)
+	}
+	if err != nil {
+		err = errors.New(notBroker.Replace(err.Error()))
+	}
+	k.result("firmware url", err, "the server takes this device's certificate and has both repositories")
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"strings"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	"roadseal/crypto/signed"
 	"roadseal/crypto/signed/sign"
 	"roadseal/firmware"
+	"roadseal/firmware/fetch"
 	"roadseal/firmware/report"
 )
 
@@ -328,6 +330,23 @@ func TestAMissingFileIsNoAttack(t *testing.T) {
 	require.Equal(t, report.Unreachable, a.Result)
 	require.NotContains(t, string(w.reports[len(w.reports)-1]), "10.1.2.3")
 	require.NotContains(t, w.log.String(), "10.1.2.3")
+
+	o.Director = unserved{}
+	u, err = firmware.New(o)
+	require.NoError(t, err)
+	require.Error(t, u.Check(t.Context()))
+	a = w.last().Attempt
+	require.Equal(t, report.Unreachable, a.Result)
+	require.Equal(t, "director root: the collector serves no release repositories", a.Repository+" "+a.Role+": "+a.Error)
+	require.Empty(t, a.Attack)
+	require.Contains(t, w.log.String(), "serves no release repositories")
+}
+
+// unserved is what a collector without [repository] looks like.
+type unserved struct{}
+
+func (unserved) Fetch(context.Context, string, int64, int) ([]byte, error) {
+	return nil, fmt.Errorf("director/2.root.json of 10.1.2.3: %w", fetch.NoRepository)
 }
 
 type broken struct{}

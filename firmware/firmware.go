@@ -160,7 +160,7 @@ func (v *Verifier) order() (*order, error) {
 	}
 	listed := v.Director.Listed()
 	if len(listed) == 0 && v.Vehicle != "" && v.Director.Audience() != v.Vehicle {
-		return nil, refuse(Director, signed.WrongVehicle, "an empty list must be addressed to this vehicle")
+		return nil, refuse(Director, signed.WrongVehicle, "it lists nothing, and is for %q: only a list for this vehicle alone may be empty, or anybody's could withhold its updates", v.Director.Audience())
 	}
 	var found *order
 	for _, t := range listed {

@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"roadseal/crypto/signed"
+	"roadseal/firmware/fetch"
 	"roadseal/hal/watchdog"
 )
 
@@ -28,6 +29,9 @@ type errFetch struct {
 func (e *errFetch) Error() string {
 	if errors.Is(e.err, fs.ErrNotExist) {
 		return "the server does not have the file"
+	}
+	if why, ok := errors.AsType[fetch.Unserved](e.err); ok {
+		return why.Error()
 	}
 	return "the file could not be fetched"
 }

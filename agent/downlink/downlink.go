@@ -114,7 +114,7 @@ func (d *Downlink) Next(busy bool) (ask []byte, again time.Time) {
 		return nil, time.Time{}
 	}
 	if f.idle >= fetch.Patience {
-		d.end(fetch.TooSlow(f.name))
+		d.end(f.late())
 		return nil, time.Time{}
 	}
 	tooSlow := now.Add(fetch.Patience - f.idle)

@@ -151,12 +151,12 @@ func TestEveryOrder(t *testing.T) {
 	})
 }
 
-// TestNobodyAnswers: the ASK is repeated after 2, 4, 8, 10 s, and after a minute
-// that is an attack.
+// TestNobodyAnswers: the ASK is repeated after 2, 4, 8, 10 s. After a minute that
+// is no attack: a collector that is down, or knows no downloads, is as silent.
 func TestNobodyAnswers(t *testing.T) {
 	bubble(t, func(r *rig) { r.answer = func(wire.Ask) []wire.Message { return nil } }, func(t *testing.T, r *rig) {
 		took, err := r.fails(1000)
-		requireAttack(t, signed.SlowRetrieval, err)
+		requireNoAttack(t, fetch.NoAnswer, err)
 		require.Equal(t, fetch.Patience, took)
 		want := []time.Duration{}
 		for _, s := range []time.Duration{0, 2, 6, 14, 24, 34, 44, 54} {
@@ -172,6 +172,14 @@ func requireAttack(t *testing.T, want signed.Attack, err error) {
 	require.ErrorAs(t, err, &e)
 	require.Equal(t, want, e.Attack)
 	require.Equal(t, "director", e.Repository)
+}
+
+func requireNoAttack(t *testing.T, why fetch.Unserved, err error) {
+	t.Helper()
+	var e *signed.Error
+	require.False(t, errors.As(err, &e), "%v", err)
+	require.ErrorIs(t, err, why)
+	require.EqualError(t, err, "director/2.targets.json: "+why.Error())
 }
 
 // TestSlowDrip: a block a minute is 1 KiB/s. Below that is an attack, above it
@@ -255,7 +263,7 @@ func TestLinksThatDoNotLastAreNoExcuse(t *testing.T) {
 		}
 	}, func(t *testing.T, r *rig) {
 		_, err := r.fails(1000)
-		requireAttack(t, signed.SlowRetrieval, err)
+		requireNoAttack(t, fetch.NoAnswer, err)
 		require.Greater(t, r.sessions, 6)
 	})
 }
@@ -309,9 +317,24 @@ func TestAbsent(t *testing.T) {
 	})
 }
 
-// TestNotNow: the vehicle asks again after 30 s, and a minute of it is enough.
+// TestNothingIsServed: it is said at once, and no attack.
+func TestNothingIsServed(t *testing.T) {
+	bubble(t, func(r *rig) {
+		r.answer = func(a wire.Ask) []wire.Message {
+			return []wire.Message{wire.Absent{Request: a.Request, Reason: wire.AbsentAll}}
+		}
+	}, func(t *testing.T, r *rig) {
+		took, err := r.fails(1000)
+		requireNoAttack(t, fetch.NoRepository, err)
+		require.NotErrorIs(t, err, fs.ErrNotExist, "it would end a chain of roots")
+		require.Equal(t, 2*r.delay, took)
+	})
+}
+
+// TestNotNow: the vehicle asks again after 30 s, and a minute of it is enough. It
+// is no attack, unless blocks came and no more do.
 func TestNotNow(t *testing.T) {
-	for _, reason := range []wire.Absence{wire.AbsentLater, 4, 255} {
+	for _, reason := range []wire.Absence{wire.AbsentLater, 5, 255} {
 		for _, times := range []int{1, 2} {
 			left := times
 			bubble(t, func(r *rig) {
@@ -330,11 +353,32 @@ func TestNotNow(t *testing.T) {
 					return
 				}
 				took, err := r.fails(1000)
-				requireAttack(t, signed.SlowRetrieval, err)
+				requireNoAttack(t, fetch.NotNow, err)
 				require.Equal(t, fetch.Patience, took)
 			})
 		}
 	}
+}
+
+// TestNotNowAndThenNothing: a word between blocks is no excuse for what is kept
+// back after it.
+func TestNotNowAndThenNothing(t *testing.T) {
+	file := fetchtest.Noise(1, 20*block)
+	bubble(t, func(r *rig) {
+		r.files.Put(name, file)
+		r.answer = func(a wire.Ask) []wire.Message {
+			switch len(r.asks) {
+			case 1, 3:
+				return r.files.Answer(a)
+			case 2:
+				return []wire.Message{wire.Absent{Request: a.Request, Reason: wire.AbsentLater}}
+			}
+			return nil
+		}
+	}, func(t *testing.T, r *rig) {
+		_, err := r.fails(64 << 20)
+		requireAttack(t, signed.SlowRetrieval, err)
+	})
 }
 
 // TestFileChanges: what follows is the new file, under a new request, so that

@@ -34,6 +34,7 @@ type file struct {
 	due     time.Time     // when to ask again without news
 	rest    time.Time     // nothing is asked for before
 	idle    time.Duration // connected time without a new block
+	notNow  bool          // was the last word
 	anew    int           // times that the file was begun anew
 	done    chan struct{} // closed when data or err is the result
 	err     error
@@ -124,7 +125,7 @@ func (d *Downlink) part(p wire.Part, now time.Time) (news bool) {
 	}
 	copy(f.data[int64(p.Index)*wire.BlockSize:], p.Block)
 	f.have.Set(int(p.Index))
-	f.idle = 0
+	f.idle, f.notNow = 0, false
 	if !f.sent.IsZero() {
 		d.patience = min(max(firstPatience, 2*now.Sub(f.sent)), lastPatience)
 		f.sent = time.Time{}
@@ -140,6 +141,18 @@ func (d *Downlink) part(p wire.Part, now time.Time) (news bool) {
 	return true
 }
 
+// late says why a file has not come in time. Who has not said anything of it may
+// not be there at all.
+func (f *file) late() error {
+	switch {
+	case f.notNow:
+		return fmt.Errorf("%s: %w", f.name, fetch.NotNow)
+	case f.data == nil && f.anew == 0:
+		return fmt.Errorf("%s: %w", f.name, fetch.NoAnswer)
+	}
+	return fetch.TooSlow(f.name)
+}
+
 // absent takes the word that nothing comes.
 func (d *Downlink) absent(why wire.Absence, now time.Time) {
 	switch f := d.file; why {
@@ -147,7 +160,10 @@ func (d *Downlink) absent(why wire.Absence, now time.Time) {
 		d.end(fmt.Errorf("%s: %w", f.name, fs.ErrNotExist))
 	case wire.AbsentChanged:
 		d.anew()
+	case wire.AbsentAll:
+		d.end(fmt.Errorf("%s: %w", f.name, fetch.NoRepository))
 	default:
+		f.notNow = true
 		f.forget()
 		f.rest = now.Add(notNow)
 	}

@@ -47,6 +47,7 @@ const (
 	AbsentNone    Absence = 1 // there is no such file
 	AbsentChanged Absence = 2 // the file is another one by now: begin anew
 	AbsentLater   Absence = 3 // not now: ask again after 30 s
+	AbsentAll     Absence = 4 // this collector serves no files at all
 )
 
 // Subject implements Message.

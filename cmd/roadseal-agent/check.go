@@ -19,9 +19,10 @@ func checkCommand() *cobra.Command {
 		Long: `check reads the configuration and tries what the agent will need, as the user who
 calls it: certificate and key, directories, the receiver's port and who else has
 it, the recorders' folders, the roots and the record of installed software that
-[firmware] needs, and the broker (it connects and subscribes, unless an agent is
-running or --offline is given). It looks for what may carry plaintext to
-flash (swap, core dumps) or loses it (FAT, tmpfs), and writes nothing that stays.
+[firmware] needs, the server at its url, and the broker (it connects and
+subscribes, unless an agent is running). --offline leaves both servers alone. It
+looks for what may carry plaintext to flash (swap, core dumps) or loses it (FAT,
+tmpfs), and writes nothing that stays.
 
 Each line begins with ok, warn (it works, with a consequence to know of) or BAD
 (it will not work).
@@ -65,7 +66,7 @@ configuration, 3 something is BAD.`,
 			return nil
 		},
 	}
-	c.Flags().BoolVar(&offline, "offline", false, "do not connect to the broker")
+	c.Flags().BoolVar(&offline, "offline", false, "do not connect to the broker or the server of [firmware]")
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return c
 }

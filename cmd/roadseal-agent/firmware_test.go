@@ -8,7 +8,9 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"log"
 	"log/slog"
 	"net"
 	"net/http"
@@ -161,12 +163,15 @@ func (f *fleet) collect() {
 }
 
 // serve serves the repositories by HTTPS and returns their address.
-func (f *fleet) serve() string {
-	conf, err := mtls.Server(mtls.Options{Files: f.ca.Files("localhost")})
+func (f *fleet) serve() string { return f.serveAs(f.ca, http.FileServer(http.Dir(f.repo))) + "/repo" }
+
+// serveAs serves anything with a certificate by a CA.
+func (f *fleet) serveAs(ca *brokertest.CA, handler http.Handler) string {
+	conf, err := mtls.Server(mtls.Options{Files: ca.Files("localhost")})
 	require.NoError(f.t, err)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(f.t, err)
-	s := &http.Server{Handler: http.StripPrefix("/repo", http.FileServer(http.Dir(f.repo))), TLSConfig: conf, ReadHeaderTimeout: time.Minute}
+	s := &http.Server{Handler: http.StripPrefix("/repo", handler), TLSConfig: conf, ReadHeaderTimeout: time.Minute, ErrorLog: log.New(io.Discard, "", 0)}
 	done := make(chan error)
 	go func() { done <- s.ServeTLS(l, "", "") }()
 	f.t.Cleanup(func() {
@@ -175,7 +180,7 @@ func (f *fleet) serve() string {
 	})
 	_, port, err := net.SplitHostPort(l.Addr().String())
 	require.NoError(f.t, err)
-	return "https://localhost:" + port + "/repo"
+	return "https://localhost:" + port
 }
 
 const vehicleConfig = `
@@ -223,8 +228,9 @@ every = "1m"
 %[4]s
 `
 
-// start runs a vehicle until the test ends and returns its run directory.
-func (f *fleet) start(device, more string) (dir string) {
+// vehicle makes the files of a vehicle and returns its directory and
+// configuration.
+func (f *fleet) vehicle(device, more string) (dir string, c *config.Config) {
 	dir = f.t.TempDir()
 	files := f.ca.Files(device)
 	text := fmt.Sprintf(vehicleConfig, files.Certificate, files.Key, f.holder.Recipient(), f.broker.Address(), files.CA, f.key.Public()) + more
@@ -235,8 +241,14 @@ func (f *fleet) start(device, more string) (dir string) {
 	installed, err := report.Marshal(&report.Image{Path: "unit/1.img", Length: 9, Counter: 1, RXSWIN: []string{}, SHA256: hex.EncodeToString(sum[:])})
 	require.NoError(f.t, err)
 	require.NoError(f.t, os.WriteFile(filepath.Join(dir, "state/firmware/installed"), append(installed, '\n'), 0o600))
-	c, err := config.Parse(filepath.Join(dir, "agent.toml"), []byte(text))
+	c, err = config.Parse(filepath.Join(dir, "agent.toml"), []byte(text))
 	require.NoError(f.t, err)
+	return dir, c
+}
+
+// start runs a vehicle until the test ends and returns its run directory.
+func (f *fleet) start(device, more string) string {
+	dir, c := f.vehicle(device, more)
 	day := time.Now().UTC().AddDate(0, 0, -1)
 	for _, found := range agent.Check(f.t.Context(), agent.CheckOptions{Config: c, Build: day, Offline: true}) {
 		require.NotEqual(f.t, agent.Bad, found.Level, found)
@@ -333,6 +345,38 @@ func TestUpdatesAreVerifiedAndReported(t *testing.T) {
 	require.Nil(t, f.status(run[without]).Firmware)
 	f.said(run[good], `firmware +verified, .*; installed unit/1.img \(release counter 1\); offered unit/2.img \(release counter 2\); roots director 1, image 1; report 1 sealed`)
 	f.said(run[attacked], `problem +firmware: refused: wrong hardware: director targets: `)
+}
+
+// TestCheckTriesTheServer of [firmware] url, and says what is wrong there.
+func TestCheckTriesTheServer(t *testing.T) {
+	f := newFleet(t)
+	device := brokertest.Device(t)
+	f.order(device, "board-3")
+	f.publish("director", signed.Fleet, f.signer(), nil)
+	good := f.serve()
+	for url, want := range map[string]string{
+		good:                     "^ok firmware url: the server takes this device's certificate and has both repositories$",
+		good + "/elsewhere":      `^BAD firmware url: .*director/1\.root\.json: file does not exist; hint: url is that of the folder in which the folders director and image lie$`,
+		"https://localhost:9":    "^BAD firmware url: .*connection refused$",
+		"https://127.0.0.1:9/x/": "^BAD firmware url: .*connection refused$",
+		f.serveAs(brokertest.NewCA(t), http.NotFoundHandler()):                                                                            "^BAD firmware url: .*the server's certificate is not from the CA in .*ca.pem",
+		f.serveAs(f.ca, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) })) + "/repo": "^BAD firmware url: .*status 403",
+	} {
+		_, c := f.vehicle(device, fmt.Sprintf(firmwareConfig, f.desk.Recipient(), f.repo, device, `url = "`+url+`"`))
+		for _, offline := range []bool{false, true} {
+			said := ""
+			for _, found := range agent.Check(t.Context(), agent.CheckOptions{Config: c, Build: time.Now().AddDate(0, 0, -1), Offline: offline}) {
+				if found.Subject == "firmware url" {
+					said += found.Level + " " + found.Subject + ": " + found.Text
+				}
+			}
+			if offline {
+				require.Empty(t, said)
+			} else {
+				require.Regexp(t, want, said)
+			}
+		}
+	}
 }
 
 func (f *fleet) status(run string) *health.Status {

@@ -41,6 +41,11 @@ take it and something expires within --soon.`,
 		Args:              exactly("REPO"),
 		ValidArgsFunction: anyFiles,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if device != "" {
+				if err := release.CheckDevice(device); err != nil {
+					return cli.Usagef("--device: %w", err)
+				}
+			}
 			roots, err := rootsFrom(args[0], image, director)
 			if err != nil {
 				return err

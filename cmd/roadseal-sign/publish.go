@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -122,9 +123,12 @@ func timestampCommand() *cobra.Command {
 		Short: "renew the timestamps, for a machine that does it every day",
 		Long: `timestamp renews the timestamps of all folders, each of which names the snapshot
 that the one before named. It can do nothing else: its key need not be worth more
-than that, so it may lie on a machine that is always on. What is staged stays.
+than that, so it may lie on a machine that is always on. What is staged stays. A
+folder of orders that have expired is left as it is, and named; all others get
+theirs.
 
-Exit status: 0 done, 1 refused or failed, 2 wrong command line.`,
+Exit status: 0 done, 1 refused or failed, or something was left, 2 wrong command
+line.`,
 		Example: `  roadseal-sign firmware timestamp releases --key online.key \
     --passphrase-file online.pass`,
 		Args:              exactly("REPO"),
@@ -143,7 +147,7 @@ Exit status: 0 done, 1 refused or failed, 2 wrong command line.`,
 					if err := r.Publish(c); err != nil {
 						return err
 					}
-					return j.published(r, c, "published")
+					return errors.Join(append(c.Left, j.published(r, c, "published"))...)
 				})
 			})
 		},

@@ -86,16 +86,13 @@ func (j *job) sign(paths []string, h *holder, yes bool) error {
 
 func (j *job) signAll(docs []*release.Doc, signers []sign.Signer) error {
 	for _, d := range docs {
-		n, err := d.SignWith(signers)
+		n, err := d.SignFile(signers)
 		if err != nil {
 			return err
 		}
 		if n == 0 {
 			say(j.cmd, "%s has these signatures already", d.Name)
 			continue
-		}
-		if err := d.Save(); err != nil {
-			return err
 		}
 		j.Out(d.Name, d.Bytes())
 		j.Did("signed %s, digest %s", d.Title(), release.Fingerprint(d))

@@ -236,6 +236,11 @@ Exit status: 0 done, 1 failed, 2 wrong command line.`,
 			if len(args) == 1 && o.Device == "" {
 				return cli.Usagef("expected the PATH of an image, or --device DEVICE: an empty order is for one vehicle, the fleet would refuse it")
 			}
+			if o.Device != "" {
+				if err := release.CheckDevice(o.Device); err != nil {
+					return cli.Usagef("--device: %w", err)
+				}
+			}
 			if len(args) == 2 && (o.ECU == "" || o.Hardware == "") {
 				return cli.Usagef("expected --ecu ECU and --hardware KIND with an image")
 			}

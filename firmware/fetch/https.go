@@ -21,6 +21,9 @@ type Options struct {
 	TLS    *tls.Config // as mtls.Client makes it; raised to TLS 1.3
 	// Dial opens the connection below TLS; default a net.Dialer.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// Once takes the first connection that fails for the outcome, instead of
+	// waiting for a better one.
+	Once bool
 }
 
 // HTTPS is a Fetcher by range requests (RFC 9110, section 14) on the grid of
@@ -114,10 +117,12 @@ type download struct {
 	anew       int // times that data was thrown away
 }
 
-// Waits between two attempts to connect, and how often a file may begin anew.
+// Waits between two attempts to connect, for how long, and how often a file may
+// begin anew.
 const (
 	minWait = time.Second
 	maxWait = 30 * time.Second
+	maxLost = 5 * time.Minute // without a block
 	maxAnew = 8
 )
 
@@ -125,7 +130,7 @@ const (
 var errLost = errors.New("connection lost")
 
 func (h *HTTPS) fetch(ctx context.Context, d *download) ([]byte, error) {
-	wait := minWait
+	wait, since := minWait, time.Now()
 	for {
 		before, reused := len(d.data), h.line != nil
 		err := h.advance(ctx, d)
@@ -133,16 +138,18 @@ func (h *HTTPS) fetch(ctx context.Context, d *download) ([]byte, error) {
 		case err == nil && d.size > 0 && int64(len(d.data)) == d.size:
 			return d.data, nil
 		case ctx.Err() != nil:
-			return nil, fmt.Errorf("cannot fetch %s: %w; last: %v", d.name, ctx.Err(), err)
+			return nil, fmt.Errorf("cannot fetch %s: %w; last: %w", d.name, ctx.Err(), err)
 		case err == nil:
-			wait = minWait
+			wait, since = minWait, time.Now()
 			continue
 		case !errors.Is(err, errLost):
 			return nil, err
 		case d.slow >= Patience:
 			return nil, TooSlow(d.name)
 		case len(d.data) > before:
-			wait = minWait
+			wait, since = minWait, time.Now()
+		case !reused && h.o.Once || time.Since(since) >= maxLost:
+			return nil, fmt.Errorf("cannot fetch %s: %w; last: %w", d.name, NoConnection, err)
 		}
 		if reused { // a server may close a connection that was idle
 			continue

@@ -143,7 +143,7 @@ func (c *Collector) read(ctx context.Context) {
 // answer finds what is to be said to somebody who wants a block.
 func (c *Collector) answer(device string, w want) (wire.Message, error) {
 	if c.o.Repository == nil {
-		return wire.Absent{Request: w.request, Reason: wire.AbsentLater}, nil
+		return wire.Absent{Request: w.request, Reason: wire.AbsentAll}, nil
 	}
 	b, err := c.o.Repository.Block(device, w.name, w.index)
 	switch {

@@ -100,7 +100,7 @@ func TestAsksAreAnswered(t *testing.T) {
 
 func TestWithoutARepository(t *testing.T) {
 	virtual(t, nil, func(t *testing.T, r *rig) {
-		require.Equal(t, absent(1, wire.AbsentLater), r.asked(deviceA, ask(1, "image/timestamp.json", nil, 0, 255)))
+		require.Equal(t, absent(1, wire.AbsentAll), r.asked(deviceA, ask(1, "image/timestamp.json", nil, 0, 255)), "it is for nobody to wait")
 		require.Zero(t, r.lines("WARN"))
 	})
 }

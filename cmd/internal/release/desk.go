@@ -1,6 +1,7 @@
 package release
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -14,17 +15,23 @@ import (
 	"roadseal/hal/durable"
 )
 
+// place is the repository of a document, or the folder with the copy of one that
+// it lies in, and where the staged documents are; dir is "" if that is not known.
+func (d *Doc) place() (dir, staged string) {
+	if d.dir != "" || d.Folder == "" {
+		return d.dir, filepath.Join(d.dir, stagedDir)
+	}
+	staged = filepath.Dir(absolute(d.Name))
+	for range strings.Count(d.Folder, "/") + 1 {
+		staged = filepath.Dir(staged)
+	}
+	return filepath.Dir(staged), staged
+}
+
 // around is the state of a folder in the repository of a document, or in the
 // copy of one that it lies in; it is empty if that is not known.
 func around(d *Doc, folder string) *state {
-	dir, staged := d.dir, filepath.Join(d.dir, stagedDir)
-	if dir == "" && d.Folder != "" {
-		staged = filepath.Dir(absolute(d.Name))
-		for range strings.Count(d.Folder, "/") + 1 {
-			staged = filepath.Dir(staged)
-		}
-		dir = filepath.Dir(staged)
-	}
+	dir, staged := d.place()
 	s := &state{folder: folder}
 	if dir != "" {
 		// A copy may be incomplete: what cannot be read is not there.
@@ -91,8 +98,32 @@ func (d *Doc) SignWith(signers []sign.Signer) (added int, err error) {
 	return added, nil
 }
 
-// Save writes a document to the file that it was read from.
-func (d *Doc) Save() error { return WriteFile(d.Name, d.Bytes()) }
+// SignFile signs the file that a document was read from, if it still says what it
+// did when it was shown. Signatures that others have written into it since stay.
+func (d *Doc) SignFile(signers []sign.Signer) (added int, err error) {
+	dir, _ := d.place()
+	if _, err := os.Stat(filepath.Join(dir, planFile)); dir != "" && err == nil {
+		r, err := open(dir) // a copy of the staged documents belongs to one person
+		if err != nil {
+			return 0, err
+		}
+		defer r.Close()
+	}
+	now, err := ReadFile(d.Name)
+	if err != nil {
+		return 0, fmt.Errorf("%w; hint: it may have been published since it was shown", err)
+	}
+	if !bytes.Equal(now.Signed(), d.Signed()) {
+		return 0, fmt.Errorf("%s: it is another than the one that was shown, and is not signed; hint: it was staged anew, look at it again", d.Name)
+	}
+	for _, s := range now.Signatures() {
+		d.Add(s)
+	}
+	if added, err = d.SignWith(signers); err != nil || added == 0 {
+		return added, err
+	}
+	return added, WriteFile(d.Name, d.Bytes())
+}
 
 // WriteFile replaces a file durably, with mode 0600.
 func WriteFile(name string, data []byte) error {

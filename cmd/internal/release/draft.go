@@ -88,10 +88,7 @@ func Init(dir, plan string, s Stamp) ([]*Doc, error) {
 }
 
 func (r *Repo) begin(p *Plan, s Stamp) (docs []*Doc, err error) {
-	r.Plan = &Plan{People: map[string]Person{}}
-	if err := r.adopt(p); err != nil {
-		return nil, err
-	}
+	r.Plan = p
 	for _, folder := range []string{Image, Director} {
 		root, err := r.stageRoot(folder, 1, s)
 		if err != nil {
@@ -102,15 +99,25 @@ func (r *Repo) begin(p *Plan, s Stamp) (docs []*Doc, err error) {
 	// The director's first targets are the first order: a list without one
 	// may be addressed to a single vehicle only (Uptane section 5.2.3.1).
 	more, err := r.stageDelegations(Image, s)
-	return append(docs, more...), err
+	if err != nil {
+		return nil, err
+	}
+	// The plan comes last: with it, it is a repository.
+	r.Plan = &Plan{People: map[string]Person{}}
+	return append(docs, more...), r.adopt(p)
 }
 
 // adopt makes a plan that of the repository. Keys that it no longer has are
-// kept as former ones, so that old signatures still have names.
+// kept as former ones, so that old signatures still have names. At each moment
+// the plan that is there has the public files that it names.
 func (r *Repo) adopt(p *Plan) error {
+	var gone []string
 	for _, name := range slices.Sorted(maps.Keys(r.Plan.People)) {
 		if err := r.retire(r.Plan.People[name], p); err != nil {
 			return err
+		}
+		if _, stays := p.People[name]; !stays {
+			gone = append(gone, name)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(p.People)) {
@@ -124,7 +131,15 @@ func (r *Repo) adopt(p *Plan) error {
 	}
 	maps.Copy(p.former, r.Plan.former)
 	r.Plan = p
-	return r.write(planFile, p.Text)
+	if err := r.write(planFile, p.Text); err != nil {
+		return err
+	}
+	for _, name := range gone {
+		if err := r.remove(path.Join(keysDir, name+".pub")); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // retire keeps the public file of a person whose keys a plan does not have.
@@ -141,10 +156,7 @@ func (r *Repo) retire(was Person, p *Plan) error {
 	for _, k := range was.Keys {
 		p.former[k.ID()] = was.Name
 	}
-	if err := r.write(path.Join(keysDir, formerDir, was.Keys[0].ID()[:16]+".pub"), old); err != nil {
-		return err
-	}
-	return r.remove(path.Join(keysDir, was.Name+".pub"))
+	return r.write(path.Join(keysDir, formerDir, was.Keys[0].ID()[:16]+".pub"), old)
 }
 
 // Adopt makes a plan, with the public files beside it, that of the repository.
@@ -300,6 +312,12 @@ func (r *Repo) rotateRoot(state *state, s Stamp) (*Doc, error) {
 	}
 	if same, err := sameRoles(root, next); err != nil || same {
 		return root, err
+	}
+	// Signatures that were gathered already count, unless more is asked for.
+	if ready := state.ready[signed.Root]; ready != nil && ready.Version == root.Version+1 && s.Expires.IsZero() && ready.Expires.After(s.At) {
+		if same, err := sameRoles(ready, next); err != nil || same {
+			return ready, err
+		}
 	}
 	return r.stage(state.folder, signed.Root, next)
 }

@@ -24,6 +24,7 @@ type Publishing struct {
 type Change struct {
 	Docs   []*Doc
 	Images []string // files
+	Left   []error  // what was left as it is, and why
 }
 
 // Prepare completes what is staged: it demands the signatures of people, makes
@@ -55,7 +56,7 @@ func (r *Repo) Prepare(ctx context.Context, p Publishing) (*Change, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Change{b.docs, images}, b.judge(ctx, states)
+	return &Change{Docs: b.docs, Images: images}, b.judge(ctx, states)
 }
 
 // A batch is what is about to be published.
@@ -118,7 +119,7 @@ func (b *batch) judge(ctx context.Context, states []*state) error {
 		}
 		v := vehicle{after, roots, s.folder, seen}
 		if _, err := v.offers(ctx, b.At); err != nil {
-			return fmt.Errorf("vehicles that have taken what is published would refuse it: %w", err)
+			return fmt.Errorf("%s: vehicles that have taken what is published would refuse it: %w", s.folder, err)
 		}
 	}
 	return nil

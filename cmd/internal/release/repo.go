@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 
+	"roadseal/agent/wire"
 	"roadseal/crypto/signed"
 	"roadseal/crypto/signed/sign"
 	"roadseal/hal/durable"
@@ -151,10 +152,11 @@ func (t tree) doc(folder, name string) (*Doc, error) {
 
 var deviceName = regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}$`)
 
-// CheckDevice demands that a name can be a vehicle's id.
+// CheckDevice demands that a name can be a vehicle's id: for another one nobody
+// would ever ask.
 func CheckDevice(name string) error {
-	if !deviceName.MatchString(name) {
-		return fmt.Errorf("expected a vehicle's id of letters, digits, '.', '_' and '-', not %q", name)
+	if err := wire.CheckDevice(name); err != nil {
+		return fmt.Errorf("%q is %w; hint: the common name of the vehicle's certificate", name, err)
 	}
 	return nil
 }

@@ -11,7 +11,8 @@ import (
 )
 
 // Timestamp renews the timestamps of all folders, and can do nothing else: the
-// snapshots that they name stay.
+// snapshots that they name stay. Orders that vehicles would refuse, as expired
+// ones, are left as they are: they must not be in the way of all others.
 func (r *Repo) Timestamp(ctx context.Context, p Publishing) (*Change, error) {
 	b := &batch{Repo: r, Publishing: p, over: map[string][]byte{}}
 	states, err := r.states()
@@ -32,7 +33,34 @@ func (r *Repo) Timestamp(ctx context.Context, p Publishing) (*Change, error) {
 	for _, s := range states {
 		s.ready = nil // what waits for signatures is no matter here
 	}
-	return &Change{Docs: b.docs}, b.judge(ctx, states)
+	states, left, err := b.leave(ctx, states)
+	if err == nil {
+		err = b.judge(ctx, states)
+	}
+	return &Change{Docs: b.docs, Left: left}, err
+}
+
+// leave takes the folders of orders that vehicles would refuse out of what is
+// about to be published, and says why.
+func (b *batch) leave(ctx context.Context, states []*state) (stay []*state, left []error, err error) {
+	after := tree{b.Path, b.over}
+	roots, err := firstRoots(after)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, s := range states {
+		v := vehicle{after, roots, s.folder, Seen{memory{}, memory{}}}
+		if s.folder != Image && s.current[signed.Timestamp] != nil {
+			if _, err := v.offers(ctx, b.At); err != nil {
+				left = append(left, fmt.Errorf("%s: left as it is, vehicles would refuse it: %w; hint: if it has expired, \"rotate --renew %s/targets\" or \"publish --renew\"", s.folder, err, s.folder))
+				b.docs = slices.DeleteFunc(b.docs, func(d *Doc) bool { return d.Folder == s.folder })
+				delete(b.over, fileName(s.folder, signed.Timestamp, 0))
+				continue
+			}
+		}
+		stay = append(stay, s)
+	}
+	return stay, left, nil
 }
 
 func (b *batch) timestamp(s *state) error {

@@ -213,7 +213,9 @@ func verify(ctx context.Context, t tree, all []string, roots Roots, now time.Tim
 		}
 		v := vehicle{t, roots, folder, Seen{memory{}, memory{}}}
 		offers, err := v.offers(ctx, now)
-		faults = append(faults, err)
+		if err != nil {
+			faults = append(faults, fmt.Errorf("%s: %w", folder, err))
+		}
 		result.Offers = append(result.Offers, offers...)
 	}
 	return result, errors.Join(faults...)

@@ -1,0 +1,154 @@
+package release_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"roadseal/cmd/internal/release"
+	"roadseal/crypto/signed/sign"
+)
+
+var noon = release.Stamp{At: time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)}
+
+// A desk is people with keys, and a plan of theirs in a folder.
+type desk struct {
+	t    *testing.T
+	dir  string
+	keys map[string][]sign.Signer
+}
+
+func newDesk(t *testing.T) *desk { return &desk{t, t.TempDir(), map[string][]sign.Signer{}} }
+
+// plan writes a plan by which some people sign everything, all of them, with
+// keys that are made where there are none.
+func (d *desk) plan(dir string, people ...string) (path string) {
+	require.NoError(d.t, os.MkdirAll(filepath.Join(d.dir, dir), 0o700))
+	names, text := "", ""
+	for _, name := range people {
+		names += fmt.Sprintf("%q, ", name)
+		file := filepath.Join(d.dir, dir, name+".pub")
+		if _, err := os.Stat(file); err == nil {
+			continue
+		}
+		private, err := release.NewPrivate(name, []string{"ed25519"})
+		require.NoError(d.t, err)
+		d.keys[name], err = private.Signers()
+		require.NoError(d.t, err)
+		person, err := private.Person()
+		require.NoError(d.t, err)
+		public, err := person.Public()
+		require.NoError(d.t, err)
+		require.NoError(d.t, os.WriteFile(file, public, 0o600))
+	}
+	for _, side := range []string{"image", "director"} {
+		for _, role := range []string{"root", "timestamp", "snapshot", "targets"} {
+			text += fmt.Sprintf("[%s.%s]\nsigners = [%s]\nthreshold = %d\nexpires = \"9d\"\n", side, role, names, len(people))
+		}
+	}
+	path = filepath.Join(d.dir, dir, "plan.toml")
+	require.NoError(d.t, os.WriteFile(path, []byte(text), 0o600))
+	return path
+}
+
+func (d *desk) read(name string) *release.Doc {
+	doc, err := release.ReadFile(filepath.Join(d.dir, "releases", name))
+	require.NoError(d.t, err)
+	return doc
+}
+
+func (d *desk) repo() string { return filepath.Join(d.dir, "releases") }
+
+// TestTwoSignAtOnce: both were shown the document before either signed.
+func TestTwoSignAtOnce(t *testing.T) {
+	d := newDesk(t)
+	plan := d.plan("plan", "anna", "ben")
+	_, err := release.Init(d.repo(), plan, noon)
+	require.NoError(t, err)
+	const root = "staged/image/root.json"
+	annas, bens := d.read(root), d.read(root)
+	for name, doc := range map[string]*release.Doc{"anna": annas, "ben": bens} {
+		n, err := doc.SignFile(d.keys[name])
+		require.NoError(t, err)
+		require.Equal(t, 1, n)
+	}
+	require.Len(t, d.read(root).Signatures(), 2)
+
+	// Not what was staged anew, or is gone, since it was shown.
+	shown := d.read("staged/image/targets.json")
+	r, err := release.Open(d.repo())
+	require.NoError(t, err)
+	_, err = shown.SignFile(d.keys["anna"])
+	require.ErrorContains(t, err, "another process holds the lock")
+	_, err = r.Delegate(release.Stamp{At: noon.At.Add(time.Hour)})
+	require.NoError(t, err)
+	require.NoError(t, r.Close())
+	_, err = shown.SignFile(d.keys["anna"])
+	require.ErrorContains(t, err, "is another than the one that was shown")
+	require.Empty(t, d.read("staged/image/targets.json").Signatures())
+	require.NoError(t, os.Remove(shown.Name))
+	_, err = shown.SignFile(d.keys["anna"])
+	require.ErrorContains(t, err, "it may have been published")
+	require.NoFileExists(t, shown.Name)
+}
+
+// TestInitCutShort is done again.
+func TestInitCutShort(t *testing.T) {
+	d := newDesk(t)
+	plan := d.plan("plan", "anna")
+	require.NoError(t, os.MkdirAll(d.repo(), 0o700))
+	require.NoError(t, os.WriteFile(filepath.Join(d.repo(), "staged"), nil, 0o600)) // in the way
+	_, err := release.Init(d.repo(), plan, noon)
+	require.Error(t, err)
+	require.NoError(t, os.Remove(filepath.Join(d.repo(), "staged")))
+	_, err = release.Init(d.repo(), plan, noon)
+	require.NoError(t, err)
+	require.Len(t, d.read("staged/director/root.json").Roles, 4)
+}
+
+// TestRotateCutShort: whenever a new plan is cut short on its way into the
+// repository, the repository opens, and another try ends it.
+func TestRotateCutShort(t *testing.T) {
+	for _, blocked := range []string{"keys/former", "keys/cara.pub", "plan.toml"} {
+		t.Run(filepath.Base(blocked), func(t *testing.T) {
+			d := newDesk(t)
+			_, err := release.Init(d.repo(), d.plan("plan", "anna", "ben"), noon)
+			require.NoError(t, err)
+			r, err := release.Open(d.repo())
+			require.NoError(t, err)
+			next := d.plan("next", "anna", "cara") // a new key of anna's, and nobody's of ben's
+			path := filepath.Join(d.repo(), blocked)
+			saved, _ := os.ReadFile(path)
+			require.NoError(t, os.RemoveAll(path))
+			in := map[bool]string{true: path, false: filepath.Join(path, "x", "y")}[blocked == "keys/former"]
+			require.NoError(t, os.MkdirAll(filepath.Dir(in), 0o700))
+			if blocked == "keys/former" {
+				require.NoError(t, os.WriteFile(in, nil, 0o600)) // a file where a folder is due
+			}
+			require.Error(t, r.Adopt(next))
+			require.NoError(t, r.Close())
+			require.NoError(t, os.RemoveAll(path))
+			if saved != nil {
+				require.NoError(t, os.WriteFile(path, saved, 0o600))
+			}
+
+			r, err = release.Open(d.repo())
+			require.NoError(t, err)
+			require.NoError(t, r.Adopt(next))
+			require.NoError(t, r.Close())
+			r, err = release.Open(d.repo())
+			require.NoError(t, err)
+			require.Contains(t, r.Plan.People, "cara")
+			require.NotContains(t, r.Plan.People, "ben")
+			require.NoFileExists(t, filepath.Join(d.repo(), "keys/ben.pub"))
+			former, err := os.ReadDir(filepath.Join(d.repo(), "keys/former"))
+			require.NoError(t, err)
+			require.Len(t, former, 2)
+			require.NoError(t, r.Close())
+		})
+	}
+}
