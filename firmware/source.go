@@ -8,7 +8,6 @@ import (
 	"sync"
 
 	"roadseal/crypto/signed"
-	"roadseal/firmware/fetch"
 	"roadseal/hal/watchdog"
 )
 
@@ -30,7 +29,7 @@ func (e *errFetch) Error() string {
 	if errors.Is(e.err, fs.ErrNotExist) {
 		return "the server does not have the file"
 	}
-	if why, ok := errors.AsType[fetch.Unserved](e.err); ok {
+	if why, ok := errors.AsType[signed.Unserved](e.err); ok {
 		return why.Error()
 	}
 	return "the file could not be fetched"

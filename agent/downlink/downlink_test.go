@@ -174,7 +174,7 @@ func requireAttack(t *testing.T, want signed.Attack, err error) {
 	require.Equal(t, "director", e.Repository)
 }
 
-func requireNoAttack(t *testing.T, why fetch.Unserved, err error) {
+func requireNoAttack(t *testing.T, why signed.Unserved, err error) {
 	t.Helper()
 	var e *signed.Error
 	require.False(t, errors.As(err, &e), "%v", err)

@@ -13,9 +13,16 @@ type Source interface {
 	// Fetch returns the file of a role. version stands in the file's name
 	// if it is not 0. A file of more than limit bytes, or one that comes too
 	// slowly, is given up: the error may be an *Error that names the attack.
-	// One that is not there is fs.ErrNotExist.
+	// One that is not there is fs.ErrNotExist; where there are none at all, the
+	// error may wrap an Unserved.
 	Fetch(ctx context.Context, role string, version int64, limit int) ([]byte, error)
 }
+
+// An Unserved is an error of a Source that says why no file comes, and accuses
+// nobody. Its text is fit for reports: it holds nothing that others say.
+type Unserved string
+
+func (u Unserved) Error() string { return string(u) }
 
 // A Store keeps what was verified, over restarts.
 type Store interface {

@@ -21,11 +21,11 @@ import (
 type Fetcher interface {
 	// Fetch returns the file called name (see CheckName), of at most limit
 	// bytes. It waits for a connection, some minutes or until ctx ends, whose
-	// error it then wraps. The error wraps fs.ErrNotExist if the server says that there is no
-	// such file, and is a *signed.Error if the file is longer than limit
-	// (EndlessData, see TooLong) or comes below the minimum rate (SlowRetrieval,
-	// see TooSlow). It wraps an Unserved where that says why none comes. Any
-	// number of calls may be under way.
+	// error it then wraps. The error wraps fs.ErrNotExist if the server says that
+	// there is no such file, and is a *signed.Error if the file is longer than
+	// limit (EndlessData, see TooLong) or comes below the minimum rate
+	// (SlowRetrieval, see TooSlow). It wraps a signed.Unserved where that says why
+	// none comes. Any number of calls may be under way.
 	Fetch(ctx context.Context, name string, limit int64) ([]byte, error)
 }
 
@@ -48,18 +48,12 @@ func TooSlow(name string) error {
 	return refusal(signed.SlowRetrieval, name, fmt.Errorf("no new block in %v, expected at least 1 KiB/s", Patience))
 }
 
-// An Unserved is an error that says why no file comes, and accuses nobody. Its
-// text is fit for reports: it holds nothing that others say.
-type Unserved string
-
-func (u Unserved) Error() string { return string(u) }
-
 // Why no file comes.
 const (
-	NoRepository Unserved = "the collector serves no release repositories"
-	NoAnswer     Unserved = "nobody answers who serves release repositories"
-	NotNow       Unserved = "the server says that it cannot serve the file now"
-	NoConnection Unserved = "no connection with the server comes about, or none lasts"
+	NoRepository signed.Unserved = "the collector serves no release repositories"
+	NoAnswer     signed.Unserved = "nobody answers who serves release repositories"
+	NotNow       signed.Unserved = "the server says that it cannot serve the file now"
+	NoConnection signed.Unserved = "no connection with the server comes about, or none lasts"
 )
 
 func refusal(attack signed.Attack, name string, err error) error {

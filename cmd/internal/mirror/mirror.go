@@ -85,8 +85,31 @@ func Check(path string) error {
 		if err != nil || !st.IsDir() {
 			return fmt.Errorf("%s: there is no folder %s; expected the folders %s and %s of a published repository", path, name, image, director)
 		}
+		if err := readable(root, name); err != nil {
+			return fmt.Errorf("cannot read the repository %s: %w; hint: roadseal-sign leaves files that only their owner reads, copy them with other modes", path, err)
+		}
 	}
 	return nil
+}
+
+// readable opens each file of a folder.
+func readable(root *os.Root, folder string) error {
+	d, err := root.Open(folder)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	entries, err := d.ReadDir(-1)
+	for _, e := range entries {
+		if e.Type().IsRegular() {
+			f, openErr := open(root, folder+"/"+e.Name())
+			if openErr != nil {
+				return openErr
+			}
+			f.Close()
+		}
+	}
+	return err
 }
 
 // Block reads one block of the file that a device knows under a name. The error

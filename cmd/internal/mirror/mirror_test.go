@@ -248,6 +248,11 @@ func TestCheck(t *testing.T) {
 	require.NoError(t, mirror.Check(dir))
 	require.ErrorContains(t, mirror.Check(dir+"/none"), "there is no such folder")
 	require.Error(t, mirror.Check(dir+"/secret"))
+	if os.Getuid() != 0 { // who reads everything
+		require.NoError(t, os.Chmod(filepath.Join(dir, "image/timestamp.json"), 0))
+		require.ErrorContains(t, mirror.Check(dir), "copy them with other modes")
+		require.NoError(t, os.Chmod(filepath.Join(dir, "image/timestamp.json"), 0o600))
+	}
 	require.NoError(t, os.RemoveAll(filepath.Join(dir, "director")))
 	require.ErrorContains(t, mirror.Check(dir), "there is no folder director")
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "director"), nil, 0o600))

@@ -1,6 +1,7 @@
 package release_test
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -19,7 +20,7 @@ var noon = release.Stamp{At: time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)}
 type desk struct {
 	t    *testing.T
 	dir  string
-	keys map[string][]sign.Signer
+	keys map[string][]sign.Signer // former ones too
 }
 
 func newDesk(t *testing.T) *desk { return &desk{t, t.TempDir(), map[string][]sign.Signer{}} }
@@ -37,8 +38,9 @@ func (d *desk) plan(dir string, people ...string) (path string) {
 		}
 		private, err := release.NewPrivate(name, []string{"ed25519"})
 		require.NoError(d.t, err)
-		d.keys[name], err = private.Signers()
+		signers, err := private.Signers()
 		require.NoError(d.t, err)
+		d.keys[name] = append(d.keys[name], signers...)
 		person, err := private.Person()
 		require.NoError(d.t, err)
 		public, err := person.Public()
@@ -59,6 +61,41 @@ func (d *desk) read(name string) *release.Doc {
 	doc, err := release.ReadFile(filepath.Join(d.dir, "releases", name))
 	require.NoError(d.t, err)
 	return doc
+}
+
+// change does something to the repository.
+func (d *desk) change(f func(*release.Repo) error) {
+	r, err := release.Open(d.repo())
+	require.NoError(d.t, err)
+	require.NoError(d.t, f(r))
+	require.NoError(d.t, r.Close())
+}
+
+// publish signs with all keys whatever is staged, publishes it, and returns what
+// was published in its order.
+func (d *desk) publish() (names []string) {
+	var keys []sign.Signer
+	for _, k := range d.keys {
+		keys = append(keys, k...)
+	}
+	found, err := release.Find([]string{d.repo()})
+	require.NoError(d.t, err)
+	for _, name := range found {
+		doc, err := release.ReadFile(name)
+		require.NoError(d.t, err)
+		_, err = doc.SignFile(keys)
+		require.NoError(d.t, err)
+	}
+	d.change(func(r *release.Repo) error {
+		c, err := r.Prepare(d.t.Context(), release.Publishing{Stamp: noon, Signers: keys})
+		require.NoError(d.t, err)
+		require.NoError(d.t, r.Publish(c))
+		for _, doc := range c.Docs {
+			names = append(names, doc.File())
+		}
+		return nil
+	})
+	return names
 }
 
 func (d *desk) repo() string { return filepath.Join(d.dir, "releases") }
@@ -151,4 +188,62 @@ func TestRotateCutShort(t *testing.T) {
 			require.NoError(t, r.Close())
 		})
 	}
+}
+
+// TestRotateAgain says the same, and signatures that were gathered stay; unless it
+// is to expire at another time.
+func TestRotateAgain(t *testing.T) {
+	d := newDesk(t)
+	_, err := release.Init(d.repo(), d.plan("plan", "anna", "ben"), noon)
+	require.NoError(t, err)
+	d.publish()
+	d.change(func(r *release.Repo) error {
+		_, err := r.Rotate(noon)
+		return errors.Join(err, r.Adopt(d.plan("next", "anna", "ben")))
+	})
+	for i, c := range []struct {
+		s      release.Stamp
+		signed int
+	}{{noon, 0}, {release.Stamp{At: noon.At.Add(time.Hour)}, 2}, {release.Stamp{At: noon.At, Expires: noon.At.Add(time.Hour)}, 0}, {release.Stamp{At: noon.At.Add(2 * time.Hour)}, 0}} {
+		d.change(func(r *release.Repo) error { _, err := r.Rotate(c.s); return err })
+		root := d.read("staged/image/root.json")
+		require.Len(t, root.Signatures(), c.signed, i)
+		_, err := root.SignFile(d.keys["anna"])
+		require.NoError(t, err)
+	}
+}
+
+// TestOrderOfPublishing: whatever a vehicle reads meanwhile belongs together. A
+// root may replace those who sign timestamps, so its timestamp comes next.
+func TestOrderOfPublishing(t *testing.T) {
+	d := newDesk(t)
+	_, err := release.Init(d.repo(), d.plan("plan", "anna"), noon)
+	require.NoError(t, err)
+	d.publish()
+	image := filepath.Join(d.dir, "image")
+	require.NoError(t, os.WriteFile(image, []byte("image"), 0o600))
+	d.change(func(r *release.Repo) error {
+		_, err := r.Add(release.Addition{File: image, Path: "a.img", Role: "targets", Released: release.Released{Hardware: []string{"h"}}}, noon)
+		return err
+	})
+	d.publish()
+	d.change(func(r *release.Repo) error {
+		_, err := r.Order(release.Order{Path: "a.img", ECU: "e", Hardware: "h"}, noon)
+		return err
+	})
+	d.publish()
+	const car = "Zm9vYmFyZm9vYmFyZm9vYg"
+	d.change(func(r *release.Repo) error {
+		if _, err := r.Order(release.Order{Device: car}, noon); err != nil {
+			return err
+		}
+		if err := r.Adopt(d.plan("next", "anna")); err != nil {
+			return err
+		}
+		_, err := r.Rotate(noon)
+		return err
+	})
+	names := d.publish()
+	require.Equal(t, []string{"image/2.root.json", "image/timestamp.json", "director/2.root.json", "director/timestamp.json",
+		"director/" + car + "/1.root.json", "director/" + car + "/2.root.json", "director/" + car + "/timestamp.json"}, names[len(names)-7:])
 }

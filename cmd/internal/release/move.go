@@ -29,15 +29,16 @@ func (r *Repo) stagedImages() (names []string, err error) {
 
 // Publish moves a prepared change into place. Images come first and timestamps
 // last, the image repository's before the director's, so that no vehicle ever
-// finds one that names what is not there. A run that was cut short is carried
-// on by the next.
+// finds one that names what is not there; and each root comes with its timestamp,
+// which the one before may not have signed. A run that was cut short is carried on
+// by the next.
 func (r *Repo) Publish(c *Change) error {
 	for _, name := range c.Images {
 		if err := r.moveImage(name); err != nil {
 			return err
 		}
 	}
-	slices.SortStableFunc(c.Docs, func(a, b *Doc) int { return rank(a) - rank(b) })
+	slices.SortStableFunc(c.Docs, func(a, b *Doc) int { return strings.Compare(rank(a), rank(b)) })
 	for _, d := range c.Docs {
 		// A run that carries on must find the same bytes.
 		if strings.HasPrefix(d.Name, stagedDir+"/") {
@@ -63,14 +64,14 @@ func (r *Repo) Publish(c *Change) error {
 }
 
 // rank is when a document is written.
-func rank(d *Doc) int {
+func rank(d *Doc) string {
 	switch {
-	case d.Role != signed.Timestamp:
-		return 0
+	case d.Role != signed.Timestamp && d.Role != signed.Root:
+		return ""
 	case d.Folder == Image:
-		return 1
+		return "1 " + d.Role
 	}
-	return 2
+	return "2 " + d.Folder + " " + d.Role // "root" is before "timestamp"
 }
 
 func (r *Repo) moveImage(name string) error {

@@ -117,7 +117,7 @@ func (b *batch) judge(ctx context.Context, states []*state) error {
 		if err != nil {
 			return fmt.Errorf("what is published is refused already: %w", err)
 		}
-		v := vehicle{after, roots, s.folder, seen}
+		v := vehicle{tree: after, roots: roots, folder: s.folder, seen: seen}
 		if _, err := v.offers(ctx, b.At); err != nil {
 			return fmt.Errorf("%s: vehicles that have taken what is published would refuse it: %w", s.folder, err)
 		}

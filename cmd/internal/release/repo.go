@@ -14,7 +14,6 @@ import (
 	"strconv"
 	"strings"
 
-	"roadseal/agent/wire"
 	"roadseal/crypto/signed"
 	"roadseal/crypto/signed/sign"
 	"roadseal/hal/durable"
@@ -150,13 +149,16 @@ func (t tree) doc(folder, name string) (*Doc, error) {
 	return d, err
 }
 
-var deviceName = regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}$`)
+var (
+	deviceName = regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}$`) // a folder in the director's
+	deviceID   = regexp.MustCompile(`^[A-Za-z0-9_-]{21}[AQgw]$`)            // agent/wire/PROTOCOL.md, "Transport"
+)
 
 // CheckDevice demands that a name can be a vehicle's id: for another one nobody
 // would ever ask.
 func CheckDevice(name string) error {
-	if err := wire.CheckDevice(name); err != nil {
-		return fmt.Errorf("%q is %w; hint: the common name of the vehicle's certificate", name, err)
+	if !deviceID.MatchString(name) {
+		return fmt.Errorf("%q is no device id: expected 128 bits as 22 characters of base64url; hint: the common name of the vehicle's certificate", name)
 	}
 	return nil
 }

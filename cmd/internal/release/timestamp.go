@@ -49,7 +49,7 @@ func (b *batch) leave(ctx context.Context, states []*state) (stay []*state, left
 		return nil, nil, err
 	}
 	for _, s := range states {
-		v := vehicle{after, roots, s.folder, Seen{memory{}, memory{}}}
+		v := vehicle{tree: after, roots: roots, folder: s.folder, seen: Seen{memory{}, memory{}}}
 		if s.folder != Image && s.current[signed.Timestamp] != nil {
 			if _, err := v.offers(ctx, b.At); err != nil {
 				left = append(left, fmt.Errorf("%s: left as it is, vehicles would refuse it: %w; hint: if it has expired, \"rotate --renew %s/targets\" or \"publish --renew\"", s.folder, err, s.folder))

@@ -62,6 +62,7 @@ type vehicle struct {
 	tree   tree
 	roots  Roots
 	folder string // of its orders
+	device string // its id, "" = what the folder says
 	seen   Seen
 }
 
@@ -69,6 +70,9 @@ type vehicle struct {
 type Roots struct{ Image, Director []byte }
 
 func (v *vehicle) id() string {
+	if v.device != "" {
+		return v.device
+	}
 	if device, ok := strings.CutPrefix(v.folder, Director+"/"); ok {
 		return device
 	}
@@ -135,7 +139,7 @@ func (v *vehicle) offers(ctx context.Context, now time.Time) ([]Offer, error) {
 // seenBefore is what a vehicle has that has taken all that is in a tree, be it
 // expired or not.
 func seenBefore(ctx context.Context, t tree, roots Roots, folder string) (Seen, error) {
-	v := vehicle{t, roots, folder, Seen{memory{}, memory{}}}
+	v := vehicle{tree: t, roots: roots, folder: folder, seen: Seen{memory{}, memory{}}}
 	director, images, err := v.clients()
 	if err != nil {
 		return Seen{}, err
@@ -211,7 +215,7 @@ func verify(ctx context.Context, t tree, all []string, roots Roots, now time.Tim
 			result.Files = n
 			continue
 		}
-		v := vehicle{t, roots, folder, Seen{memory{}, memory{}}}
+		v := vehicle{tree: t, roots: roots, folder: folder, seen: Seen{memory{}, memory{}}}
 		offers, err := v.offers(ctx, now)
 		if err != nil {
 			faults = append(faults, fmt.Errorf("%s: %w", folder, err))
@@ -224,7 +228,7 @@ func verify(ctx context.Context, t tree, all []string, roots Roots, now time.Tim
 // files looks for each image that the image repository lists as a vehicle finds
 // it, and reads it whole.
 func files(ctx context.Context, t tree, docs map[string]*Doc, roots Roots, now time.Time) (int, error) {
-	v := vehicle{t, roots, Director, Seen{memory{}, memory{}}}
+	v := vehicle{tree: t, roots: roots, folder: Director, seen: Seen{memory{}, memory{}}}
 	_, images, err := v.clients()
 	if err != nil {
 		return 0, err
