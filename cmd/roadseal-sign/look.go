@@ -41,6 +41,9 @@ take it and something expires within --soon.`,
 		Args:              exactly("REPO"),
 		ValidArgsFunction: anyFiles,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if soon < 0 {
+				return cli.Usagef("--soon %s: expected a time that is not negative", soon)
+			}
 			if device != "" {
 				if err := release.CheckDevice(device); err != nil {
 					return cli.Usagef("--device: %w", err)
@@ -83,7 +86,7 @@ take it and something expires within --soon.`,
 func rootsFrom(dir, image, director string) (release.Roots, error) {
 	roots, err := release.FirstRoots(dir)
 	if err != nil && (image == "" || director == "") {
-		return roots, err
+		return roots, fmt.Errorf("%s: %w; hint: a repository has it once something is published", dir, err)
 	}
 	for _, f := range []struct {
 		name string

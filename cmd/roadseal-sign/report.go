@@ -36,7 +36,7 @@ it is, and tells of an attack.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			r, err := readReport(args[0], ca, now.Time)
 			if err != nil {
-				return fmt.Errorf("%s: %w", args[0], err)
+				return err
 			}
 			if asJSON {
 				err = cli.PrintJSON(cmd.OutOrStdout(), r)
@@ -68,14 +68,18 @@ func readReport(name, ca string, at time.Time) (*report.Report, error) {
 	}
 	f, err := os.Open(name)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("cannot read the report: %w", err)
 	}
 	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, report.MaxSize+1))
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("cannot read the report: %w", err)
 	}
-	return report.Verify(data, pool, at)
+	r, err := report.Verify(data, pool, at)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return r, nil
 }
 
 // reportText is a report for people. All texts in it are printable ASCII.

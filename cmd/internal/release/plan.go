@@ -100,13 +100,14 @@ func (r *RepositoryPlan) role(name string) (RolePlan, bool) {
 	return d.role(), ok
 }
 
-// A PlanError says what is wrong with a plan.
+// A PlanError says what is wrong with a plan, or with the public files that it
+// needs.
 type PlanError struct{ error }
 
 func (e *PlanError) Unwrap() error { return e.error }
 
 // LoadPlan reads a plan and the public files NAME.pub of its people, which lie
-// in the folder keys. Its errors are of type *PlanError.
+// in the folder keys. Its error is a *PlanError.
 func LoadPlan(path, keys string) (*Plan, error) {
 	p, err := loadPlan(path, keys)
 	if err != nil {

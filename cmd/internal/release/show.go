@@ -193,6 +193,11 @@ type Difference struct {
 
 // Compare says how what counts in two repositories differs.
 func Compare(before, after string) ([]Difference, error) {
+	for _, dir := range []string{before, after} {
+		if _, err := FirstRoots(dir); err != nil {
+			return nil, fmt.Errorf("%s: %w; hint: a repository has it once something is published", dir, err)
+		}
+	}
 	names := folders(before)
 	for _, f := range folders(after) {
 		if !slices.Contains(names, f) {
