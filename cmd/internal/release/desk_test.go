@@ -3,8 +3,10 @@ package release_test
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -74,20 +76,13 @@ func (d *desk) change(f func(*release.Repo) error) {
 // publish signs with all keys whatever is staged, publishes it, and returns what
 // was published in its order.
 func (d *desk) publish() (names []string) {
-	var keys []sign.Signer
-	for _, k := range d.keys {
-		keys = append(keys, k...)
-	}
-	found, err := release.Find([]string{d.repo()})
-	require.NoError(d.t, err)
-	for _, name := range found {
-		doc, err := release.ReadFile(name)
-		require.NoError(d.t, err)
-		_, err = doc.SignFile(keys)
-		require.NoError(d.t, err)
-	}
+	d.signAll()
+	return d.publishSigned()
+}
+
+func (d *desk) publishSigned() (names []string) {
 	d.change(func(r *release.Repo) error {
-		c, err := r.Prepare(d.t.Context(), release.Publishing{Stamp: noon, Signers: keys})
+		c, err := r.Prepare(d.t.Context(), release.Publishing{Stamp: noon, Signers: d.all()})
 		require.NoError(d.t, err)
 		require.NoError(d.t, r.Publish(c))
 		for _, doc := range c.Docs {
@@ -96,6 +91,61 @@ func (d *desk) publish() (names []string) {
 		return nil
 	})
 	return names
+}
+
+func (d *desk) all() (keys []sign.Signer) {
+	for _, name := range slices.Sorted(maps.Keys(d.keys)) {
+		keys = append(keys, d.keys[name]...)
+	}
+	return keys
+}
+
+func (d *desk) signAll() {
+	found, err := release.Find([]string{d.repo()})
+	require.NoError(d.t, err)
+	for _, name := range found {
+		doc, err := release.ReadFile(name)
+		require.NoError(d.t, err)
+		_, err = doc.SignFile(d.all())
+		require.NoError(d.t, err)
+	}
+}
+
+const car = "Zm9vYmFyZm9vYmFyZm9vYg"
+
+// rotated makes a repository with an order for the fleet, and publishes one for a
+// vehicle together with roots in which all keys are replaced; it returns what that
+// published, in its order. Before it, the repository is copied.
+func (d *desk) rotated() (names []string) {
+	t := d.t
+	_, err := release.Init(d.repo(), d.plan("plan", "anna"), noon)
+	require.NoError(t, err)
+	d.publish()
+	image := filepath.Join(d.dir, "image")
+	require.NoError(t, os.WriteFile(image, []byte("image"), 0o600))
+	d.change(func(r *release.Repo) error {
+		_, err := r.Add(release.Addition{File: image, Path: "a.img", Role: "targets", Released: release.Released{Hardware: []string{"h"}}}, noon)
+		return err
+	})
+	d.publish()
+	d.change(func(r *release.Repo) error {
+		_, err := r.Order(release.Order{Path: "a.img", ECU: "e", Hardware: "h"}, noon)
+		return err
+	})
+	d.publish()
+	d.change(func(r *release.Repo) error {
+		if _, err := r.Order(release.Order{Device: car}, noon); err != nil {
+			return err
+		}
+		if err := r.Adopt(d.plan("next", "anna")); err != nil {
+			return err
+		}
+		_, err := r.Rotate(noon)
+		return err
+	})
+	d.signAll()
+	require.NoError(t, os.CopyFS(d.repo()+"-before", os.DirFS(d.repo())))
+	return d.publish()
 }
 
 func (d *desk) repo() string { return filepath.Join(d.dir, "releases") }
@@ -213,37 +263,50 @@ func TestRotateAgain(t *testing.T) {
 	}
 }
 
+// TestPublishCutShort: at whatever file the run ends, in which keys of all roles are
+// replaced, the next one carries it on.
+func TestPublishCutShort(t *testing.T) {
+	d := newDesk(t)
+	names := d.rotated()
+	done := d.repo() + "-done"
+	require.NoError(t, os.Rename(d.repo(), done))
+	for _, name := range names {
+		t.Run(name, func(t *testing.T) {
+			require.NoError(t, os.RemoveAll(d.repo()))
+			require.NoError(t, os.CopyFS(d.repo(), os.DirFS(d.repo()+"-before")))
+			d.t = t
+			d.change(func(r *release.Repo) error {
+				c, err := r.Prepare(t.Context(), release.Publishing{Stamp: noon, Signers: d.all()})
+				require.NoError(t, err)
+				path := filepath.Join(d.repo(), name)
+				saved, missing := os.ReadFile(path)
+				require.NoError(t, os.RemoveAll(path))
+				require.NoError(t, os.MkdirAll(filepath.Join(path, "in the way"), 0o700))
+				require.Error(t, r.Publish(c))
+				require.NoError(t, os.RemoveAll(path))
+				if missing == nil {
+					require.NoError(t, os.WriteFile(path, saved, 0o600))
+				}
+				return nil
+			})
+			d.publishSigned()
+			roots, err := release.FirstRoots(done)
+			require.NoError(t, err)
+			result, err := release.Verify(t.Context(), d.repo(), roots, "", noon.At)
+			require.NoError(t, err)
+			want, err := release.Verify(t.Context(), done, roots, "", noon.At)
+			require.NoError(t, err)
+			require.Equal(t, want, result)
+			_, err = release.Find([]string{d.repo()})
+			require.ErrorContains(t, err, "there are no staged documents")
+		})
+	}
+}
+
 // TestOrderOfPublishing: whatever a vehicle reads meanwhile belongs together. A
 // root may replace those who sign timestamps, so its timestamp comes next.
 func TestOrderOfPublishing(t *testing.T) {
-	d := newDesk(t)
-	_, err := release.Init(d.repo(), d.plan("plan", "anna"), noon)
-	require.NoError(t, err)
-	d.publish()
-	image := filepath.Join(d.dir, "image")
-	require.NoError(t, os.WriteFile(image, []byte("image"), 0o600))
-	d.change(func(r *release.Repo) error {
-		_, err := r.Add(release.Addition{File: image, Path: "a.img", Role: "targets", Released: release.Released{Hardware: []string{"h"}}}, noon)
-		return err
-	})
-	d.publish()
-	d.change(func(r *release.Repo) error {
-		_, err := r.Order(release.Order{Path: "a.img", ECU: "e", Hardware: "h"}, noon)
-		return err
-	})
-	d.publish()
-	const car = "Zm9vYmFyZm9vYmFyZm9vYg"
-	d.change(func(r *release.Repo) error {
-		if _, err := r.Order(release.Order{Device: car}, noon); err != nil {
-			return err
-		}
-		if err := r.Adopt(d.plan("next", "anna")); err != nil {
-			return err
-		}
-		_, err := r.Rotate(noon)
-		return err
-	})
-	names := d.publish()
+	names := newDesk(t).rotated()
 	require.Equal(t, []string{"image/2.root.json", "image/timestamp.json", "director/2.root.json", "director/timestamp.json",
 		"director/" + car + "/1.root.json", "director/" + car + "/2.root.json", "director/" + car + "/timestamp.json"}, names[len(names)-7:])
 }
