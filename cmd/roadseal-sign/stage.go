@@ -215,9 +215,8 @@ Exit status: 0 done, 1 failed, 2 wrong command line.`,
 func orderCommand() *cobra.Command {
 	var j job
 	var o release.Order
-	var fleet bool
 	cmd := &cobra.Command{
-		Use:   "order REPO [PATH] [--device DEVICE] [--ecu ECU --hardware KIND] [--fleet]",
+		Use:   "order REPO [PATH] [--device DEVICE] [--ecu ECU --hardware KIND]",
 		Short: "stage what the fleet or one vehicle is to install",
 		Long: `order stages targets of the director: the image PATH for the ECU of the whole
 fleet, or of one vehicle. The order takes the place of the one before. An order
@@ -225,9 +224,7 @@ for the fleet is for all of one kind: a vehicle without that ECU, or with other
 hardware, refuses it, and needs orders of its own.
 
 A vehicle that has had an order of its own takes no others from then on; for such
-a one, without PATH, nothing is to be installed. --fleet takes its orders away at
-once: it then takes those of the fleet again, if their versions are higher. Its
-folder must go from the servers too.
+a one, without PATH, nothing is to be installed.
 
 Exit status: 0 done, 1 failed, 2 wrong command line.`,
 		Example: `  roadseal-sign firmware order releases tcu/1.4.0.img --ecu tcu \
@@ -238,9 +235,6 @@ Exit status: 0 done, 1 failed, 2 wrong command line.`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) < 1 || len(args) > 2 {
 				return cli.Usagef("expected REPO, and the PATH of an image")
-			}
-			if fleet && (len(args) == 2 || o.Device == "" || o.ECU+o.Hardware+o.Campaign != "") {
-				return cli.Usagef("expected --fleet with --device DEVICE and nothing else")
 			}
 			if len(args) == 1 && o.Device == "" {
 				return cli.Usagef("expected the PATH of an image, or --device DEVICE: an empty order is for one vehicle, the fleet would refuse it")
@@ -262,9 +256,6 @@ Exit status: 0 done, 1 failed, 2 wrong command line.`,
 			}
 			return j.run(func() error {
 				return change(args[0], func(r *release.Repo) error {
-					if fleet {
-						return j.rejoin(r, o.Device)
-					}
 					d, err := r.Order(o, j.stamp())
 					if err != nil {
 						return err
@@ -286,16 +277,6 @@ Exit status: 0 done, 1 failed, 2 wrong command line.`,
 		cmd.Flags().StringVar(f.into, f.name, "", f.text)
 		cli.Values(cmd, f.name)
 	}
-	cmd.Flags().BoolVar(&fleet, "fleet", false, "take the orders of DEVICE away: it follows the fleet again")
 	j.flags(cmd, true)
 	return cmd
-}
-
-func (j *job) rejoin(r *release.Repo, device string) error {
-	if err := r.Rejoin(j.cmd.Context(), device, j.At); err != nil {
-		return err
-	}
-	j.Did("took the orders of %s away", device)
-	say(j.cmd, "took the orders of %s away: it follows the fleet again; remove director/%s from the servers too", device, device)
-	return nil
 }
