@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"runtime"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -84,10 +85,12 @@ func TestMemory(t *testing.T) {
 	}, func(t *testing.T, r *rig) {
 		go func() { _, _ = r.d.Fetch(t.Context(), name, limit) }()
 		time.Sleep(time.Second)
+		synctest.Wait()
+		request := r.asks[0].Request
 		before, most := heap(), int64(0)
 		bytes := make([]byte, block)
 		for i := range 20_000 {
-			r.d.Take(wire.Part{Request: r.asks[0].Request, File: envelope.Name{byte(i), byte(i >> 8)}, Size: limit, Index: uint32(i % 34), Block: bytes})
+			r.d.Take(wire.Part{Request: request, File: envelope.Name{byte(i), byte(i >> 8)}, Size: limit, Index: uint32(i % 34), Block: bytes})
 			if i%5000 == 0 {
 				most = max(most, heap()-before)
 			}
