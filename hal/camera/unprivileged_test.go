@@ -63,6 +63,12 @@ func unprivileged(dir string) int {
 		case "reason":
 			fmt.Println(f.State().Reason)
 		case "absent":
+			for range 10_000 { // the state is there before it is logged
+				if strings.Contains(strings.Join(book.lines(), ""), "not there") {
+					break
+				}
+				time.Sleep(time.Millisecond)
+			}
 			fmt.Println(len(book.lines()), f.State().Reason)
 		case "lines":
 			fmt.Println(len(book.lines()))

@@ -101,9 +101,9 @@ func (d *Doc) SignWith(signers []sign.Signer) (added int, err error) {
 // SignFile signs the file that a document was read from, if it still says what it
 // did when it was shown. Signatures that others have written into it since stay.
 func (d *Doc) SignFile(signers []sign.Signer) (added int, err error) {
-	dir, _ := d.place()
-	if _, err := os.Stat(filepath.Join(dir, planFile)); dir != "" && err == nil {
-		r, err := open(dir) // a copy of the staged documents belongs to one person
+	// A copy of the staged documents belongs to one person.
+	if dir, staged := d.place(); dir != "" && filepath.Base(staged) == stagedDir && isRepository(dir) {
+		r, err := open(dir)
 		if err != nil {
 			return 0, err
 		}

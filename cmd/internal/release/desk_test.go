@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -169,8 +170,15 @@ func TestTwoSignAtOnce(t *testing.T) {
 	shown := d.read("staged/image/targets.json")
 	r, err := release.Open(d.repo())
 	require.NoError(t, err)
-	_, err = shown.SignFile(d.keys["anna"])
-	require.ErrorContains(t, err, "another process holds the lock")
+	synctest.Test(t, func(t *testing.T) {
+		_, err := shown.SignFile(d.keys["anna"])
+		require.ErrorContains(t, err, "another process holds the lock")
+		time.AfterFunc(time.Second, func() { require.NoError(t, r.Close()) })
+		_, err = d.read("staged/director/root.json").SignFile(d.keys["anna"])
+		require.NoError(t, err, "it waits for who is done soon")
+		r, err = release.Open(d.repo())
+		require.NoError(t, err)
+	})
 	_, err = r.Delegate(release.Stamp{At: noon.At.Add(time.Hour)})
 	require.NoError(t, err)
 	require.NoError(t, r.Close())

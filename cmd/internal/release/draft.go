@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"path"
 	"path/filepath"
 	"slices"
@@ -69,7 +68,7 @@ func Init(dir, plan string, s Stamp) ([]*Doc, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := os.Stat(filepath.Join(dir, planFile)); err == nil {
+	if isRepository(dir) {
 		return nil, fmt.Errorf("%s is a repository already; hint: rotate changes its roots", dir)
 	}
 	disk, err := durable.OpenDisk(dir)

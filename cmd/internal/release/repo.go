@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"roadseal/crypto/signed"
 	"roadseal/crypto/signed/sign"
@@ -55,16 +56,33 @@ func Open(dir string) (*Repo, error) {
 	return r, nil
 }
 
+// Whoever signs, publishes or renews a timestamp is done within a moment; two at
+// once wait for each other.
+const (
+	patience  = 10 * time.Second
+	lookAgain = 50 * time.Millisecond
+)
+
 func open(dir string) (*Repo, error) {
 	disk, err := durable.OpenExisting(dir)
 	if err != nil {
 		return nil, fmt.Errorf("cannot open the repository %s: %w", dir, reason(err))
 	}
 	lock, err := disk.Lock(lockFile)
+	for end := time.Now().Add(patience); errors.Is(err, durable.ErrLocked) && time.Now().Before(end); {
+		time.Sleep(lookAgain)
+		lock, err = disk.Lock(lockFile)
+	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("cannot change the repository %s: %w", dir, err), disk.Close())
 	}
 	return &Repo{Path: dir, disk: disk, lock: lock}, nil
+}
+
+// isRepository reports whether a folder has a plan, which init puts there last.
+func isRepository(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, planFile))
+	return err == nil
 }
 
 // Close lets others open the repository.
