@@ -223,8 +223,9 @@ fleet, or of one vehicle. The order takes the place of the one before. An order
 for the fleet is for all of one kind: a vehicle without that ECU, or with other
 hardware, refuses it, and needs orders of its own.
 
-A vehicle that has had an order of its own takes no others from then on; for such
-a one, without PATH, nothing is to be installed.
+A vehicle that has had an order of its own takes none for the fleet from then on:
+renew its folder for as long as it is to be updated. docs/release.md says how to
+take it back to the fleet. Without PATH, one vehicle is to install nothing.
 
 Exit status: 0 done, 1 failed, 2 wrong command line.`,
 		Example: `  roadseal-sign firmware order releases tcu/1.4.0.img --ecu tcu \

@@ -298,7 +298,8 @@ func (s *state) newest(role string) *Doc {
 	return s.current[role]
 }
 
-// states returns what all folders have, those of staged ones included.
+// states returns what all folders have, those of staged ones included. A vehicle's
+// that is empty is none: its orders were taken away, or published.
 func (r *Repo) states() ([]*state, error) {
 	names := folders(r.Path)
 	for _, f := range folders(filepath.Join(r.Path, stagedDir)) {
@@ -315,6 +316,9 @@ func (r *Repo) states() ([]*state, error) {
 		}
 		if err != nil {
 			return nil, err
+		}
+		if f != repositoryOf(f) && len(s.current)+len(s.ready) == 0 {
+			continue
 		}
 		all = append(all, s)
 	}
