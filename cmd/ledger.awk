@@ -4,7 +4,8 @@
 $3 ~ /^[TtRrDd]$/ && $2 < 10000000 {
 	n = $4
 	sub(/^type:\.?(eq|hash|\*)?\.?/, "", n)
-	if (n ~ /^roadseal\/crypto/) k = "roadseal/crypto"
+	if (n ~ /^roadseal\/(firmware|agent\/downlink|crypto\/signed|crypto\/internal\/canon)/) k = "roadseal, what comes down"
+	else if (n ~ /^roadseal\/crypto/) k = "roadseal/crypto, all else"
 	else if (n ~ /^roadseal/) k = "roadseal, all else"
 	else if (n ~ /cloudflare\/circl/) k = "circl"
 	else if (n ~ /eclipse|gorilla|golang.org\/x\/net/) k = "paho with its proxy code"
