@@ -88,7 +88,7 @@ fuzz: ## each fuzz target for FUZZTIME (default 10s); an input that fails is kep
 	@.ci/fuzz $(FUZZTIME)
 
 .PHONY: fuzz-nightly
-fuzz-nightly: ## each fuzz target for two minutes (about 45 minutes on two processors)
+fuzz-nightly: ## each fuzz target for two minutes (about an hour on two processors)
 	@.ci/fuzz 2m
 
 ##@ how nothing is lost
