@@ -15,6 +15,7 @@ import (
 
 	"roadseal/cmd/internal/release"
 	"roadseal/crypto/signed/sign"
+	"roadseal/hal/durable"
 )
 
 var noon = release.Stamp{At: time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)}
@@ -189,6 +190,30 @@ func TestTwoSignAtOnce(t *testing.T) {
 	_, err = shown.SignFile(d.keys["anna"])
 	require.ErrorContains(t, err, "it may have been published")
 	require.NoFileExists(t, shown.Name)
+}
+
+// TestCopiesBesideThePlan: copies of what is staged are signed at once, wherever
+// they lie. The folder of the plan is no repository.
+func TestCopiesBesideThePlan(t *testing.T) {
+	d := newDesk(t)
+	plan := d.plan("plan", "anna", "ben")
+	_, err := release.Init(d.repo(), plan, noon)
+	require.NoError(t, err)
+	other, err := durable.OpenDisk(filepath.Dir(plan))
+	require.NoError(t, err)
+	lock, err := other.Lock(".lock")
+	require.NoError(t, err)
+	for name, keys := range d.keys {
+		dir := filepath.Join(filepath.Dir(plan), name)
+		require.NoError(t, os.CopyFS(dir, os.DirFS(filepath.Join(d.repo(), "staged"))))
+		doc, err := release.ReadFile(filepath.Join(dir, "image", "root.json"))
+		require.NoError(t, err)
+		n, err := doc.SignFile(keys)
+		require.NoError(t, err)
+		require.Equal(t, 1, n)
+	}
+	require.NoError(t, lock.Close())
+	require.NoError(t, other.Close())
 }
 
 // TestInitCutShort is done again.
