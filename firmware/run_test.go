@@ -119,7 +119,7 @@ func TestWaitingForAConnection(t *testing.T) {
 		ctx, stop := context.WithTimeout(t.Context(), 5*time.Hour)
 		defer stop()
 		go func() { _ = dog.Run(ctx) }()
-		ctx, leave := dog.Join(ctx, "firmware")
+		working, leave := dog.Join(ctx, "firmware")
 		defer leave()
 		o, e := w.options(), &endless{}
 		o.Director = e
@@ -129,7 +129,7 @@ func TestWaitingForAConnection(t *testing.T) {
 			time.Sleep(4 * time.Hour)
 			require.Empty(t, dog.Late())
 		}()
-		require.ErrorIs(t, u.Run(ctx), context.DeadlineExceeded)
+		require.ErrorIs(t, u.Run(working), context.DeadlineExceeded)
 		require.Equal(t, int64(1), e.asked.Load())
 		require.Empty(t, w.reports)
 		require.Zero(t, u.Status().Checked)
