@@ -24,6 +24,7 @@ import (
 	"roadseal/crypto/signed"
 	"roadseal/firmware/fetch"
 	"roadseal/firmware/fetch/fetchtest"
+	"roadseal/hal/pipenet"
 )
 
 const car = "AAAAAAAAAAAAAAAAAAAAAA"
@@ -182,13 +183,13 @@ func virtual(t *testing.T, handler http.HandlerFunc, cut func(n int) int64, test
 	ca := newPKI(t)
 	near, far := ca.client(), ca.server()
 	synctest.Test(t, func(t *testing.T) {
-		pipes, dials := newPipes(), 0
+		pipes, dials := pipenet.Listen(), 0
 		server := &http.Server{Handler: handler, ErrorLog: log.New(io.Discard, "", 0)}
 		done := make(chan error, 1)
 		go func() { done <- server.Serve(tls.NewListener(pipes, far)) }()
 		h, err := fetch.NewHTTPS(fetch.Options{URL: "https://localhost/releases", Device: car, TLS: near,
 			Dial: func(context.Context, string, string) (net.Conn, error) {
-				c, err := pipes.dial()
+				c, err := pipes.Dial()
 				dials++
 				if err == nil && cut != nil {
 					c = &cutConn{Conn: c, left: cut(dials)}

@@ -15,6 +15,7 @@ import (
 	"roadseal/agent/wire"
 	"roadseal/cmd/internal/broker"
 	"roadseal/cmd/internal/broker/brokertest"
+	"roadseal/hal/pipenet"
 )
 
 // rented is a broker that enforces limits, and what the two ends think they are.
@@ -23,7 +24,7 @@ type rented struct {
 	vehicle   *profile.Pace
 	collector *tls.Config
 	limit     time.Duration // when a run is given up
-	pipes     *brokertest.Pipes
+	pipes     *pipenet.Listener
 	broker    *broker.Broker
 
 	mu         sync.Mutex
@@ -39,7 +40,7 @@ type arrival struct {
 
 // rent puts a drive behind a broker that enforces limits.
 func rent(d *drive, limits profile.Limits, enforced broker.Limits) *rented {
-	r := &rented{limits: limits, vehicle: profile.NewPace(limits), pipes: brokertest.NewPipes(), limit: time.Hour}
+	r := &rented{limits: limits, vehicle: profile.NewPace(limits), pipes: pipenet.Listen(), limit: time.Hour}
 	ca := brokertest.NewCA(d.t)
 	r.broker = ca.Start(broker.Options{Listener: r.pipes, Limits: &enforced,
 		Violation: func(what string) {

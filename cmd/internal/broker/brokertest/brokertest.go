@@ -18,7 +18,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"sync"
 	"testing"
 	"time"
 
@@ -113,47 +112,6 @@ func (ca *CA) Start(o broker.Options) *broker.Broker {
 	o.TLS = must(mtls.Server(mtls.Options{Files: ca.Files("localhost")}))(ca.t)
 	return must(broker.Start(o))(ca.t)
 }
-
-// Pipes is a listener whose connections are pipes in memory, for tests under
-// virtual time.
-type Pipes struct {
-	conns  chan net.Conn
-	closed chan struct{}
-	once   sync.Once
-}
-
-// NewPipes makes a listener that nobody has connected to.
-func NewPipes() *Pipes { return &Pipes{conns: make(chan net.Conn), closed: make(chan struct{})} }
-
-// Dial connects and returns the client's end.
-func (p *Pipes) Dial() (net.Conn, error) {
-	near, far := net.Pipe()
-	select {
-	case p.conns <- far:
-		return near, nil
-	case <-p.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-// Accept implements net.Listener.
-func (p *Pipes) Accept() (net.Conn, error) {
-	select {
-	case c := <-p.conns:
-		return c, nil
-	case <-p.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-// Close implements net.Listener.
-func (p *Pipes) Close() error {
-	p.once.Do(func() { close(p.closed) })
-	return nil
-}
-
-// Addr implements net.Listener.
-func (p *Pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipe", Net: "pipe"} }
 
 // Device is a random device id.
 func Device(t *testing.T) string {
